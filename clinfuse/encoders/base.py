@@ -1,0 +1,54 @@
+"""What every encoder is: prepared input in, one embedding per record out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module, ABC):
+    """One modality's network, from a prepared input to an embedding.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Of one input without the batch axis: ``(channel, x, y, z)``, ``(channel, y, x)``, one window
+        ``(channel, time)``, or ``(columns,)``.
+    features : int
+        Width of the embedding.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], *, features: int) -> None:
+        super().__init__()
+        self.input_shape = tuple(input_shape)
+        self.features = features
+
+    def adapt(self, x: Tensor) -> None:  # noqa: B027  (an encoder without statistics has nothing to learn here)
+        """Learn fixed statistics, once, from present training rows (batch, \\*input_shape); by default nothing."""
+
+    @abstractmethod
+    def tokens(self, x: Tensor) -> Tensor:
+        """Give the embeddings of parts of the input, float32 (batch, tokens, features)."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the embedding of the whole input, float32 (batch, features)."""
+
+
+def pool_windows(z: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the embeddings of a record's present windows.
+
+    Parameters
+    ----------
+    z : Tensor of float32, (batch, windows, features)
+    mask : Tensor of bool, (batch, windows)
+        Which windows exist; a record without any gives zeros.
+
+    Returns
+    -------
+    Tensor of float32, (batch, features)
+    """
+    kept = torch.where(mask[..., None], z, torch.zeros_like(z)).sum(1)
+    return kept / mask.sum(1, keepdim=True).clamp(min=1)

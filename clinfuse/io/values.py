@@ -1,0 +1,138 @@
+"""What a reader gives back: frozen values with units, valid once constructed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+
+from clinfuse.errors import DataError
+from clinfuse.shapes import Affine, Pixels, Samples, Voxels
+
+
+def _refuse(code: str, place: str, rule: str, found: str) -> None:
+    raise DataError(code, place=place, rule=rule, found=found, remedy="Re-export the source file.")
+
+
+def _locked(array: np.ndarray) -> np.ndarray:
+    locked = array.view()
+    locked.flags.writeable = False
+    return locked
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A 3-D image with its place in the patient.
+
+    Parameters
+    ----------
+    array : ndarray of float32 or integer, (x, y, z)
+        HU for a CT, label numbers for a mask, arbitrary units for an MR image. Finite.
+    affine : ndarray of float64, (4, 4)
+        Voxel index to RAS+ millimetres.
+    unit : {"HU", "label", "arbitrary"}
+        What a number in ``array`` means.
+
+    Raises
+    ------
+    DataError
+        ``VOLUME_SHAPE``, ``VOLUME_FINITE``, ``VOLUME_AFFINE``, ``VOLUME_UNIT``.
+    """
+
+    array: Voxels
+    affine: Affine
+    unit: Literal["HU", "label", "arbitrary"]
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 3 or min(self.array.shape) < 1:
+            _refuse("VOLUME_SHAPE", "volume", "three axes (x, y, z), none empty", f"{self.array.ndim} axes")
+        if not np.isfinite(self.array).all():
+            _refuse("VOLUME_FINITE", "volume", "every voxel a finite number", "NaN or infinity")
+        if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all():
+            _refuse("VOLUME_AFFINE", "volume", "a finite 4 x 4 affine", f"shape {self.affine.shape}")
+        if abs(np.linalg.det(self.affine[:3, :3])) < 1e-9:
+            _refuse("VOLUME_AFFINE", "volume", "an affine that can be inverted", "a singular one")
+        if self.unit not in ("HU", "label", "arbitrary"):
+            _refuse("VOLUME_UNIT", "volume", "unit HU, label or arbitrary", "another unit")
+        object.__setattr__(self, "array", _locked(self.array))
+        object.__setattr__(self, "affine", _locked(self.affine))
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Distance between voxel centres along x, y and z, mm."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Radiograph:
+    """A projection image, bright where the beam was absorbed (bone is bright).
+
+    Parameters
+    ----------
+    array : ndarray of float32, (y, x)
+        Grey values in [0, 1] after the display window; 1 is brightest. Finite.
+    spacing_mm : tuple of float, (y, x)
+        Size of a pixel, mm; (0, 0) where the file does not say.
+
+    Raises
+    ------
+    DataError
+        ``RADIOGRAPH_SHAPE``, ``RADIOGRAPH_RANGE``.
+    """
+
+    array: Pixels
+    spacing_mm: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 2 or min(self.array.shape) < 1:
+            _refuse("RADIOGRAPH_SHAPE", "radiograph", "two axes (y, x), none empty", f"{self.array.ndim} axes")
+        if not np.isfinite(self.array).all() or self.array.min() < 0 or self.array.max() > 1:
+            _refuse("RADIOGRAPH_RANGE", "radiograph", "grey values within [0, 1]", "values outside")
+        object.__setattr__(self, "array", _locked(self.array))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """A recording of several channels at one rate.
+
+    Parameters
+    ----------
+    array : ndarray of float32, (channel, time)
+        Microvolt (µV). Finite.
+    rate_hz : float
+        Samples per second.
+    channels : tuple of str
+        One name per row of ``array``, unique.
+
+    Raises
+    ------
+    DataError
+        ``SIGNAL_SHAPE``, ``SIGNAL_FINITE``, ``SIGNAL_RATE``, ``SIGNAL_CHANNELS``.
+    """
+
+    array: Samples
+    rate_hz: float
+    channels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 2 or min(self.array.shape) < 1:
+            _refuse("SIGNAL_SHAPE", "signal", "two axes (channel, time), none empty", f"{self.array.ndim} axes")
+        if not np.isfinite(self.array).all():
+            _refuse("SIGNAL_FINITE", "signal", "every sample a finite number", "NaN or infinity")
+        if not (np.isfinite(self.rate_hz) and self.rate_hz > 0):
+            _refuse("SIGNAL_RATE", "signal", "a positive sampling rate", "none")
+        if len(self.channels) != len(self.array) or len(set(self.channels)) != len(self.channels):
+            _refuse(
+                "SIGNAL_CHANNELS", "signal", "one unique name for each channel", "another number, or one name twice"
+            )
+        object.__setattr__(self, "array", _locked(self.array))
+
+    @property
+    def seconds(self) -> float:
+        """Length of the recording, s."""
+        return self.array.shape[1] / self.rate_hz
