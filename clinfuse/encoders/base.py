@@ -25,8 +25,8 @@ class Encoder(nn.Module, ABC):
         self.input_shape = tuple(input_shape)
         self.features = features
 
-    def adapt(self, x: Tensor) -> None:  # noqa: B027  (an encoder without statistics has nothing to learn here)
-        """Learn fixed statistics, once, from present training rows (batch, \\*input_shape); by default nothing."""
+    def adapt(self, x: Tensor) -> None:
+        """Learn fixed statistics, once, from present training rows (batch, and the input shape); by default nothing."""
 
     @abstractmethod
     def tokens(self, x: Tensor) -> Tensor:
