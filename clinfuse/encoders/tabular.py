@@ -1,0 +1,75 @@
+"""The encoder of a prepared table row: a small multilayer perceptron."""
+
+from __future__ import annotations
+
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+
+from clinfuse.encoders.backbone import BackboneEncoder
+from clinfuse.errors import ConfigError
+
+
+@final
+class TableMLP(BackboneEncoder):
+    """A multilayer perceptron over a table row prepared by ``TablePreparation``.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(columns,)`` of the prepared row, standardised, without NaN.
+    features : int
+        Width of the embedding.
+    hidden : int
+        Width of each hidden layer; few hundred records train no more than this.
+    layers : int
+        Hidden layers, at least 1.
+    dropout : float
+        Share of the hidden responses set to zero in training.
+
+    Raises
+    ------
+    ConfigError
+        ``ENCODER_SHAPE`` where the shape is not that of a row; ``ENCODER_OPTION`` without a hidden layer.
+
+    Examples
+    --------
+    >>> TableMLP((6,))(torch.zeros(2, 6)).shape
+    torch.Size([2, 16])
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        *,
+        features: int = 16,
+        hidden: int = 32,
+        layers: int = 1,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(input_shape, features=features)
+        if len(input_shape) != 1:
+            _refuse("ENCODER_SHAPE", "a table row has shape (columns,)", f"{len(input_shape)} axes")
+        if min(layers, hidden) < 1:
+            _refuse("ENCODER_OPTION", "at least one hidden layer of at least one unit", f"{layers} of {hidden}")
+        parts: list[nn.Module] = []
+        before = input_shape[0]
+        for _ in range(layers):
+            parts += [nn.Linear(before, hidden), nn.ReLU(), nn.Dropout(dropout)]
+            before = hidden
+        self.backbone = nn.Sequential(*parts)
+        self.head = nn.Linear(hidden, features)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """Give the last hidden layer, float32 (batch, hidden)."""
+        return cast("Tensor", self.backbone(x))
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Give each column's embedding, the others at their training mean, float32 (batch, columns, features)."""
+        self._check(x)
+        return cast("Tensor", self.head(self.backbone(torch.diag_embed(x))))
+
+
+def _refuse(code: str, rule: str, found: str) -> None:
+    raise ConfigError(code, place="table encoder", rule=rule, found=found, remedy="Correct the settings.")
