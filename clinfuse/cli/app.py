@@ -1,0 +1,148 @@
+"""The commands; whatever is heavy is imported inside them, so that help is instant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clinfuse.cli.screen import Screen
+
+app = typer.Typer(
+    name="clinfuse",
+    help="Does combining imaging, EEG and health records diagnose better than the best single source?",
+    epilog="Research use only. Not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no text.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Private = Annotated[
+    Path | None, typer.Option("--private", help="Where keys.csv and secret lie, if not beside cohort.toml.")
+]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes at work; 0 takes two, or one per core.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Answer every question with yes.")]
+Run = Annotated[Path, typer.Argument(help="Results folder of a study.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the cohort and the results.")] = Path("demo"),
+    nothing_to_gain: Annotated[bool, typer.Option("--nothing-to-gain", help="The answer must not be Yes.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    records: Annotated[int, typer.Option("--records", min=20, help="Records of the cohort.")] = 240,
+    workers: Workers = 0,
+    *,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Write a synthetic cohort as real files and run a whole study on it."""
+    from clinfuse.cli.commands import run_demo
+
+    screen = Screen(quiet, as_json)
+    run_demo(out, nothing_to_gain=nothing_to_gain, seed=seed, records=records, workers=workers, screen=screen)
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A cohort.toml, its folder, or a study.toml.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be read.")] = False,
+    private: Private = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Read an export and say who is in it, what each record has, and what was refused."""
+    from clinfuse.cli.commands import run_check
+
+    raise typer.Exit(run_check(file, strict=strict, private=private, screen=Screen(quiet, as_json)))
+
+
+@app.command()
+def run(
+    study: Annotated[Path, typer.Argument(help="A study.toml.")],
+    plan: Annotated[bool, typer.Option("--plan", help="Time a step of each network; estimate hours, disk.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="2 epochs, 2 folds, a folder of its own; watermarked.")
+    ] = False,
+    yes: Yes = False,
+    workers: Workers = 0,
+    *,
+    private: Private = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Run a study, or go on with it where it was stopped."""
+    from clinfuse.cli.commands import run_study
+
+    screen = Screen(quiet, as_json)
+    raise typer.Exit(run_study(study, plan=plan, quick=quick, yes=yes, workers=workers, private=private, screen=screen))
+
+
+@app.command()
+def fold(
+    run: Run,
+    fold: Annotated[list[str] | None, typer.Option("--fold", help="REPEAT-FOLD; by default all that are left.")] = None,
+    private: Private = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train what is left of one fold of a run, or of all folds that nobody else works on."""
+    from clinfuse.cli.commands import run_fold
+
+    run_fold(run, fold or [], private=private, screen=Screen(quiet, as_json))
+
+
+@app.command()
+def report(run: Run, private: Private = None, quiet: Quiet = False, as_json: Json = False) -> None:
+    """Write tables and reports of a run anew; nothing is trained."""
+    from clinfuse.cli.commands import run_report
+
+    raise typer.Exit(run_report(run, private=private, screen=Screen(quiet, as_json)))
+
+
+@app.command()
+def explain(
+    run: Run,
+    record: Annotated[list[str] | None, typer.Option("--record", help="Key or id of a record; repeatable.")] = None,
+    model: Annotated[str, typer.Option("--model", help="A model of the study; by default the declared one.")] = "",
+    private: Private = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Write a page for each record: why the model that never saw this patient said so."""
+    from clinfuse.cli.commands import run_explain
+
+    run_explain(run, record or [], model=model, private=private, screen=Screen(quiet, as_json))
+
+
+@app.command()
+def robustness(
+    run: Run,
+    model: Annotated[str, typer.Option("--model", help="A model of the study; by default the declared one.")] = "",
+    private: Private = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Show what is left of a model when every subset of its modalities is withheld."""
+    from clinfuse.cli.commands import run_robustness
+
+    run_robustness(run, model=model, private=private, screen=Screen(quiet, as_json))
+
+
+@app.command()
+def who(
+    key: Annotated[str, typer.Argument(help="R-... or P-...")],
+    cohort: Annotated[Path, typer.Option("--cohort", help="Folder of the cohort.")] = Path(),
+    private: Private = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Say which patient, record and files a key stands for."""
+    from clinfuse.cli.commands import run_who
+
+    run_who(key, cohort, private=private, screen=Screen(quiet, as_json))

@@ -1,0 +1,346 @@
+"""study.toml: one question, one file; every key checked, none ignored."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, final
+
+from pydantic import Field, ValidationError
+
+from clinfuse.cohort.strict import Strict, nearest, not_built, read_toml
+from clinfuse.errors import ConfigError
+
+BEST_SINGLE = "best single"
+Share = Annotated[float, Field(gt=0, lt=1)]
+FUSIONS = ("single", "early", "joint", "late", "hybrid")
+_OPTIONS_OF = {
+    "single": ("modality", "learner"),
+    "early": ("kind", "learner"),
+    "joint": ("combine", "kind"),
+    "late": ("combine", "learners"),
+    "hybrid": ("combine",),
+}
+_MODEL_KEYS = ("modality", "kind", "learner", "combine", "learners")
+
+
+@final
+class QuestionSection(Strict):
+    """What is asked, fixed before training."""
+
+    primary: Annotated[tuple[str, str], Field(strict=False)] = ("late", BEST_SINGLE)
+    metric: Literal["auroc"] = "auroc"
+
+
+@final
+class ValidationSection(Strict):
+    """How patients are dealt into folds."""
+
+    folds: Annotated[int, Field(ge=2, le=50)] = 5
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
+    inner_folds: Annotated[int, Field(ge=2, le=50)] = 3
+
+
+@final
+class ModelSection(Strict):
+    """One model: how it fuses, and with what."""
+
+    fusion: Literal["single", "early", "joint", "late", "hybrid"]
+    modality: str = ""
+    kind: Literal["", "I", "II"] = ""
+    learner: str = ""
+    combine: str = ""
+    learners: dict[str, str] = Field(default_factory=dict)
+
+
+@final
+class TrainingSection(Strict):
+    """How every network is trained; what is not written keeps the default of `TrainingOptions`."""
+
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    schedule: Literal["cosine", "constant"] | None = None
+    warm_up: Annotated[float, Field(ge=0, lt=1)] | None = None
+    clip: Annotated[float, Field(gt=0)] | None = None
+    patience: Annotated[int, Field(ge=0)] | None = None
+    validation: Share | None = None
+    class_weights: Literal["none", "balanced", "sampled"] | None = None
+    augment: bool | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    copies: Annotated[int, Field(ge=0)] | None = None
+    device: str | None = None
+    precision: Literal["float32", "bfloat16", "auto"] | None = None
+    threads: Annotated[int, Field(ge=1)] | None = None
+
+
+@final
+class MissingSection(Strict):
+    """What happens, and what is reported, when a modality is absent."""
+
+    hide: Annotated[float, Field(ge=0, lt=1)] | None = None
+    report: Annotated[tuple[Literal["observed", "subsets"], ...], Field(strict=False)] = ("observed", "subsets")
+
+
+@final
+class ReportSection(Strict):
+    """What the report shows beside the answer."""
+
+    title: str = ""
+    patients: Annotated[int, Field(ge=0)] = 4
+    tables: Annotated[tuple[Literal["csv", "tex"], ...], Field(strict=False)] = ("csv",)
+
+
+@final
+class Study(Strict):
+    """One question to one cohort: everything that fixes the outcome of a run.
+
+    Parameters
+    ----------
+    cohort : str
+        ``cohort.toml`` or its folder, relative to the study file.
+    results : str
+        Folder of the run, relative to the study file; the same command again goes on where it was.
+    seed : int
+    question, validation, networks, models, training, missing, report
+        The sections of the study file. ``networks`` names an encoder for a modality; ``models`` holds the fusions:
+        every single modality is always trained beside them.
+
+    Examples
+    --------
+    >>> study = parse_study({"cohort": "c", "results": "r", "models": {"late": {"fusion": "late"}}})
+    >>> study.question.primary
+    ('late', 'best single')
+    """
+
+    LATER: ClassVar[Mapping[str, str]] = {
+        "validation.holdout": "a single holdout split of 70, 15 and 15 percent",
+        "report.specificity": "sensitivity at a given specificity",
+        "report.prevalence": "predictive values and net benefit at the clinic's own rate",
+        "report.subgroups": "results by subgroup",
+    }
+    LATER_VALUES: ClassVar[Mapping[tuple[str, str], str]] = {
+        ("report.tables", "docx"): "tables for word processors",
+        ("missing.report", "rates"): "a sweep over missing rates",
+    }
+
+    cohort: str
+    results: str
+    seed: Annotated[int, Field(ge=0)] = 0
+    question: QuestionSection = QuestionSection()
+    validation: ValidationSection = ValidationSection()
+    networks: dict[str, str] = Field(default_factory=dict)
+    models: Annotated[dict[str, ModelSection], Field(min_length=1)]
+    training: TrainingSection = TrainingSection()
+    missing: MissingSection = MissingSection()
+    report: ReportSection = ReportSection()
+
+    @property
+    def primary(self) -> str:
+        """Name of the model that the question is about."""
+        return self.question.primary[0]
+
+    @property
+    def rival(self) -> str:
+        """Name of the single modality it has to beat; empty where the best one is meant."""
+        return "" if self.question.primary[1] == BEST_SINGLE else self.question.primary[1]
+
+    def options(self) -> Any:
+        """The `TrainingOptions` that the sections training and missing ask for."""
+        from clinfuse.training.options import TrainingOptions
+
+        asked = self.training.model_dump(exclude_none=True)
+        if "class_weights" in asked:
+            asked["class_weight"] = asked.pop("class_weights")
+        if self.missing.hide is not None:
+            asked["hide"] = self.missing.hide
+        return TrainingOptions(**asked)
+
+    def build_models(self, modalities: Sequence[str] = ()) -> dict[str, Any]:
+        """Unfitted classifiers by name: each modality alone, then the entries of the section models.
+
+        Parameters
+        ----------
+        modalities : sequence of str
+            Names of the cohort's modalities, whose single models are named like them.
+
+        Returns
+        -------
+        dict of str to FusionClassifier
+
+        Raises
+        ------
+        ConfigError
+            ``TRAINING_OPTION``, and what a classifier refuses of its arguments.
+        """
+        singles = {name: ModelSection(fusion="single", modality=name) for name in modalities}
+        return {name: _build(section, self) for name, section in {**singles, **self.models}.items()}
+
+    def check_against(self, modalities: tuple[str, ...]) -> None:
+        """Refuse names that the cohort does not have.
+
+        Parameters
+        ----------
+        modalities : tuple of str
+            Names of the cohort's modalities.
+
+        Raises
+        ------
+        ConfigError
+            ``CONFIG_NAME``: a network, model or rival for a modality the cohort does not have, or a model that is
+            called like a modality.
+        """
+        for name in self.networks:
+            _check_name(name, list(modalities), "networks", "a modality of the cohort")
+        for name, section in self.models.items():
+            if section.fusion == "single":
+                _check_name(section.modality, list(modalities), f"models.{name}.modality", "a modality of the cohort")
+            for modality in section.learners:
+                _check_name(modality, list(modalities), f"models.{name}.learners", "a modality of the cohort")
+            if name in modalities and section.modality != name:
+                _refuse_name(f"models.{name}", "a name that no modality has", "the name of a modality", "Rename it.")
+        if self.rival:
+            _check_name(self.rival, [BEST_SINGLE, *modalities], "question.primary", "best single or a modality")
+
+
+def load_study(file: Path) -> Study:
+    """Read and check a study file.
+
+    Parameters
+    ----------
+    file : Path
+        A study.toml; the paths in it are relative to its folder.
+
+    Returns
+    -------
+    Study
+        With ``cohort`` and ``results`` as absolute paths.
+
+    Raises
+    ------
+    ConfigError
+        ``CONFIG_ABSENT``, ``CONFIG_SYNTAX``, ``CONFIG_KEY``, ``CONFIG_MISSING``, ``CONFIG_VALUE``,
+        ``CONFIG_NOT_BUILT``, ``CONFIG_NAME``.
+    """
+    values = read_toml(file)
+    study = parse_study(values)
+    root = Path(os.path.abspath(file)).parent  # noqa: PTH100  (resolve() would follow links out of the study)
+    return study.model_copy(update={"cohort": str(root / study.cohort), "results": str(root / study.results)})
+
+
+def parse_study(values: Mapping[str, Any]) -> Study:
+    """Check the contents of a study file.
+
+    Parameters
+    ----------
+    values : mapping
+        What ``tomllib`` read.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    ConfigError
+        As `load_study`, but for ``CONFIG_ABSENT`` and ``CONFIG_SYNTAX``.
+    """
+    _refuse_later(values)
+    try:
+        study = Study.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    else:
+        _check_models(study)
+        return study
+    raise _translated(str(first["type"]), str(first["msg"]), [str(part) for part in first["loc"]]) from None
+
+
+def _refuse_later(values: Mapping[str, Any]) -> None:
+    for place, what in Study.LATER.items():
+        section, key = place.split(".")
+        if isinstance(values.get(section), Mapping) and key in values[section]:
+            not_built(f"study.{place}", what)
+    for (place, value), what in Study.LATER_VALUES.items():
+        section, key = place.split(".")
+        written = values.get(section)
+        found = written.get(key, ()) if isinstance(written, Mapping) else ()
+        if isinstance(found, list) and value in found:
+            not_built(f'study.{place}, "{value}"', what)
+
+
+def _check_models(study: Study) -> None:
+    for name, section in study.models.items():
+        allowed = _OPTIONS_OF[section.fusion]
+        for key in _MODEL_KEYS:
+            if getattr(section, key) and key not in allowed:
+                raise ConfigError(
+                    "CONFIG_KEY",
+                    place=f"study.models.{name}.{key}",
+                    rule=f"a setting of {section.fusion} fusion: {', '.join(allowed)}",
+                    found="one of another fusion",
+                    remedy="Remove the key.",
+                )
+        if section.fusion == "single" and not section.modality:
+            raise ConfigError(
+                "CONFIG_MISSING",
+                place=f"study.models.{name}.modality",
+                rule="the modality of a single model",
+                found="nothing",
+                remedy="Add the key.",
+            )
+    _check_name(study.primary, list(study.models), "question.primary", "a model of the section models")
+
+
+def _check_name(name: str, known: list[str], place: str, rule: str) -> None:
+    if name in known:
+        return
+    near = nearest(name, known)
+    remedy = f"Did you mean '{near}'?" if near else f"Known here: {', '.join(known)}."
+    _refuse_name(place, rule, "another name", remedy)
+
+
+def _refuse_name(place: str, rule: str, found: str, remedy: str) -> None:
+    raise ConfigError("CONFIG_NAME", place=f"study.{place}", rule=rule, found=found, remedy=remedy)
+
+
+def _translated(kind: str, message: str, loc: list[str]) -> ConfigError:
+    place = ".".join(["study", *loc])
+    if kind == "extra_forbidden":
+        known = _known_keys(loc)
+        near = nearest(loc[-1], known)
+        remedy = f"Did you mean '{near}'?" if near else f"Known here: {', '.join(known)}."
+        return ConfigError("CONFIG_KEY", place=place, rule="a known key", found="an unknown one", remedy=remedy)
+    if kind == "missing":
+        return ConfigError("CONFIG_MISSING", place=place, rule="this key", found="nothing", remedy="Add the line.")
+    rule = message.removeprefix("Input should be ").removeprefix("Value error, ")
+    return ConfigError("CONFIG_VALUE", place=place, rule=rule, found="something else", remedy="Correct the value.")
+
+
+def _known_keys(loc: list[str]) -> list[str]:
+    """Keys that are known where an unknown one was written."""
+    if len(loc) == 1:
+        return list(Study.model_fields)
+    if loc[0] == "models":
+        return list(ModelSection.model_fields)
+    section = Study.model_fields[loc[0]].annotation
+    return list(getattr(section, "model_fields", {}))
+
+
+def _build(section: ModelSection, study: Study) -> Any:
+    from clinfuse.training.early import EarlyFusion
+    from clinfuse.training.joint import HybridFusion, JointFusion
+    from clinfuse.training.late import LateFusion
+    from clinfuse.training.unimodal import Unimodal
+
+    written = {key: getattr(section, key) for key in _OPTIONS_OF[section.fusion] if getattr(section, key)}
+    common: dict[str, Any] = {"options": study.options(), "seed": study.seed}
+    if section.fusion == "single":
+        encoder = study.networks.get(section.modality)
+        return Unimodal(written.pop("modality"), **written, encoder=encoder, **common)
+    if section.fusion == "late":
+        written["inner_folds"] = study.validation.inner_folds
+    kinds = {"early": EarlyFusion, "joint": JointFusion, "late": LateFusion, "hybrid": HybridFusion}
+    return kinds[section.fusion](**written, encoders=dict(study.networks) or None, **common)

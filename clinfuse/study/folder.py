@@ -1,0 +1,266 @@
+"""The folder of one run: what is in it, and what makes it this run and no other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, final
+
+from clinfuse.errors import ConfigError, StorageError
+from clinfuse.study.config import Study
+
+FORMAT = 1
+PACKAGES = ("clinfuse", "numpy", "scipy", "pandas", "scikit-learn", "lightgbm", "torch", "monai", "mne", "pydicom")
+
+
+@final
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run lies, and the names of what is in it.
+
+    Parameters
+    ----------
+    path : Path
+        Absolute.
+    """
+
+    path: Path
+
+    @property
+    def description(self) -> Path:
+        """``run.json``: format, configuration, hashes, versions and seed."""
+        return self.path / "run.json"
+
+    @property
+    def report(self) -> Path:
+        """The study report."""
+        return self.path / "report.html"
+
+    @property
+    def patients(self) -> Path:
+        """Folder of the patient reports."""
+        return self.path / "patients"
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the tables."""
+        return self.path / "tables"
+
+    @property
+    def ledger(self) -> Path:
+        """Page of what was read, joined and left out."""
+        return self.path / "ledger.html"
+
+    @property
+    def journal(self) -> Path:
+        """Folder of times, hosts and locks: the only files that differ between two runs on the same inputs."""
+        return self.path / "journal"
+
+    def lock(self, name: str) -> Path:
+        """Lock file of one task."""
+        return self.journal / "locks" / f"{name}.lock"
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Write one line about when and where something happened into the journal."""
+        self.journal.mkdir(parents=True, exist_ok=True, mode=0o700)
+        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "event": event, **facts}
+        with (self.journal / f"{platform.node() or 'host'}-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, sort_keys=True) + "\n")
+
+    def read(self) -> dict[str, Any]:
+        """Contents of ``run.json``.
+
+        Raises
+        ------
+        StorageError
+            ``RUN_ABSENT``, ``RUN_FORMAT``.
+        """
+        try:
+            described = json.loads(self.description.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise StorageError(
+                "RUN_ABSENT",
+                place="run folder",
+                rule="a folder that holds a readable run.json",
+                found="none",
+                remedy="Name the results folder of a study, or start it with clinfuse run.",
+            ) from None
+        if not isinstance(described, dict) or described.get("format") != FORMAT:
+            raise StorageError(
+                "RUN_FORMAT",
+                place="run.json",
+                rule=f"format {FORMAT}",
+                found="another format",
+                remedy="Use the version of clinfuse that wrote the run, or run the study anew.",
+            )
+        return described
+
+    def study(self) -> Study:
+        """The study that the run belongs to, with absolute paths.
+
+        Raises
+        ------
+        StorageError
+            ``RUN_ABSENT``, ``RUN_FORMAT``.
+        """
+        config = self.read()["config"]
+        cohort = os.path.normpath(self.path / config["cohort"])
+        return Study.model_validate({**config, "cohort": cohort, "results": str(self.path)})
+
+
+def describe(study: Study, run: RunFolder, fingerprint: str) -> dict[str, Any]:
+    """What makes a run this one: its configuration, the hashes of what enters it, and the versions that compute it.
+
+    Parameters
+    ----------
+    study : Study
+    run : RunFolder
+    fingerprint : str
+        Of the cohort's contents.
+
+    Returns
+    -------
+    dict
+        Of JSON values; the cohort's place is written relative to the run, so that both can be moved together.
+    """
+    config = study.model_dump(mode="json", exclude={"results"})
+    config["cohort"] = _relative(Path(study.cohort), run.path)
+    text = json.dumps({key: value for key, value in config.items() if key != "cohort"}, sort_keys=True)
+    return {
+        "format": FORMAT,
+        "config": config,
+        "hashes": {
+            "config": hashlib.sha256(text.encode()).hexdigest(),
+            "data": fingerprint,
+            "code": code_hash(),
+        },
+        "versions": versions(),
+        "seed": study.seed,
+    }
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name what differs between two descriptions of a run; sections and keys only, never a value.
+
+    Examples
+    --------
+    >>> differences({"seed": 1, "config": {"training": {"epochs": 2}}}, {"seed": 1, "config": {"training": {}}})
+    ('config.training.epochs',)
+    """
+    found: list[str] = []
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if before == after:
+            continue
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += [f"{key}.{inner}" for inner in differences(before, after)]
+        else:
+            found.append(key)
+    return tuple(found)
+
+
+def settle(run: RunFolder, described: Mapping[str, Any], *, agreed: bool) -> None:
+    """Write ``run.json`` once; where it stands and differs, only with agreement.
+
+    Parameters
+    ----------
+    run : RunFolder
+    described : mapping
+        From `describe`.
+    agreed : bool
+        Whether somebody agreed to redo what the differences touch.
+
+    Raises
+    ------
+    ConfigError
+        ``RUN_CHANGED``: something differs and nobody agreed; the error lists what.
+    StorageError
+        ``RUN_WRITE``, ``RUN_FORMAT``.
+    """
+    if run.description.exists():
+        changed = differences(run.read(), described)
+        if not changed:
+            return
+        if not agreed:
+            raise ConfigError(
+                "RUN_CHANGED",
+                place="results folder",
+                rule="the settings, data and versions that the run was started with",
+                found=f"changes in {', '.join(changed)}",
+                remedy="Repeat with --yes to redo what they touch, or choose another results folder.",
+            )
+    write_json(run.description, described)
+
+
+def write_json(file: Path, value: object) -> None:
+    """Write JSON whole or not at all, with sorted keys.
+
+    Raises
+    ------
+    StorageError
+        ``RUN_WRITE``.
+    """
+    write_whole(file, (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write bytes whole or not at all: into a neighbour, to the disk, then renamed.
+
+    Raises
+    ------
+    StorageError
+        ``RUN_WRITE``.
+    """
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        part.replace(file)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise StorageError(
+            "RUN_WRITE",
+            place=file.name,
+            rule="a results folder that can be written, with room left",
+            found="one that cannot",
+            remedy="Free some space or choose another results folder; the same command goes on where it was.",
+        ) from None
+
+
+def code_hash() -> str:
+    """SHA-256 of the package's own source files."""
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*")):
+        if file.suffix in (".py", ".html", ".toml") and "__pycache__" not in file.parts:
+            digest.update(file.relative_to(package).as_posix().encode())
+            digest.update(hashlib.sha256(file.read_bytes().replace(b"\r\n", b"\n")).digest())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, clinfuse and what computes the numbers, by name."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def _relative(cohort: Path, run: Path) -> str:
+    try:
+        return Path(os.path.relpath(cohort, run)).as_posix()
+    except ValueError:  # another drive
+        return cohort.as_posix()

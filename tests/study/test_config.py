@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import contextlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clinfuse.errors import ConfigError
+from clinfuse.study.config import Study, load_study, parse_study
+
+WHOLE = """
+cohort  = "cohort.toml"
+results = "results/first"
+seed    = 1
+
+[question]
+primary = ["late", "best single"]
+metric  = "auroc"
+
+[validation]
+folds       = 5
+repeats     = 3
+inner_folds = 3
+
+[networks]
+ct  = "resnet10-narrow"
+eeg = "eegnet"
+
+[models]
+early = { fusion = "early", learner = "lightgbm" }
+joint = { fusion = "joint", combine = "gated" }
+late  = { fusion = "late",  combine = "stacked" }
+
+[training]
+epochs        = 60
+augment       = true
+class_weights = "none"
+
+[missing]
+hide   = 0.3
+report = ["observed", "subsets"]
+
+[report]
+title    = "Epilepsy after a first seizure"
+patients = 2
+tables   = ["csv", "tex"]
+"""
+
+
+def whole(**sections: Any) -> dict[str, Any]:
+    values = tomllib.loads(WHOLE)
+    for name, section in sections.items():
+        values[name] = {**values[name], **section} if isinstance(section, dict) else section
+    return values
+
+
+def test_every_written_setting_arrives() -> None:
+    study = parse_study(whole())
+    assert (study.primary, study.rival, study.validation.repeats) == ("late", "", 3)
+    options = study.options()
+    assert (options.epochs, options.augment, options.class_weight, options.hide) == (60, True, "none", 0.3)
+
+
+def test_a_setting_that_is_not_written_keeps_the_default_of_training_options() -> None:
+    from clinfuse.training.options import TrainingOptions
+
+    values = whole()
+    del values["training"], values["missing"]
+    assert parse_study(values).options() == TrainingOptions()
+
+
+def test_every_training_setting_is_a_training_option() -> None:
+    from dataclasses import fields
+
+    from clinfuse.study.config import TrainingSection
+    from clinfuse.training.options import TrainingOptions
+
+    names = {"class_weight" if name == "class_weights" else name for name in TrainingSection.model_fields}
+    assert names | {"hide"} == {field.name for field in fields(TrainingOptions)}
+
+
+@pytest.mark.parametrize(
+    ("section", "code", "place", "remedy"),
+    [
+        ({"sed": 3}, "CONFIG_KEY", "study.sed", "Did you mean 'seed'"),
+        ({"training": {"epoch": 3}}, "CONFIG_KEY", "study.training.epoch", "Did you mean 'epochs'"),
+        ({"models": {"late": {"fusion": "late", "combin": "mean"}}}, "CONFIG_KEY", "models.late.combin", "'combine'"),
+        ({"models": {"late": {"fusion": "late", "kind": "I"}}}, "CONFIG_KEY", "models.late.kind", "Remove the key"),
+        ({"models": {"late": {"combine": "mean"}}}, "CONFIG_MISSING", "models.late.fusion", "Add the line"),
+        ({"models": {"a": {"fusion": "single"}}}, "CONFIG_MISSING", "models.a.modality", "Add the key"),
+        ({"training": {"epochs": "many"}}, "CONFIG_VALUE", "study.training.epochs", "Correct the value"),
+        ({"seed": -1}, "CONFIG_VALUE", "study.seed", "Correct the value"),
+        ({"question": {"primary": ["lat", "best single"]}}, "CONFIG_NAME", "question.primary", "Did you mean 'late'"),
+        ({"report": {"specificity": 0.9}}, "CONFIG_NOT_BUILT", "report.specificity", "Remove the line"),
+        ({"report": {"subgroups": ["sex"]}}, "CONFIG_NOT_BUILT", "report.subgroups", "Remove the line"),
+        ({"report": {"tables": ["csv", "docx"]}}, "CONFIG_NOT_BUILT", "report.tables", "Remove the line"),
+        ({"missing": {"report": ["rates"]}}, "CONFIG_NOT_BUILT", "missing.report", "Remove the line"),
+        ({"validation": {"holdout": True}}, "CONFIG_NOT_BUILT", "validation.holdout", "Remove the line"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_by_name(
+    section: dict[str, Any], code: str, place: str, remedy: str
+) -> None:
+    with pytest.raises(ConfigError, match=code) as refusal:
+        parse_study(whole(**section))
+    assert place in refusal.value.place
+    assert remedy in refusal.value.remedy
+
+
+def test_a_written_value_is_never_repeated() -> None:
+    with pytest.raises(ConfigError, match="CONFIG_VALUE") as refusal:
+        parse_study(whole(training={"epochs": "Mustermann"}))
+    assert "Mustermann" not in str(refusal.value)
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__suppress_context__
+
+
+@given(st.dictionaries(st.text(max_size=12), st.one_of(st.integers(), st.text(), st.lists(st.integers())), max_size=4))
+def test_any_table_is_a_study_or_a_config_error(extra: dict[str, Any]) -> None:
+    values = {**whole(), **extra}
+    if set(extra) <= set(Study.model_fields):
+        with contextlib.suppress(ConfigError):
+            assert parse_study(values).models
+    else:
+        with pytest.raises(ConfigError, match="CONFIG_"):
+            parse_study(values)
+
+
+def test_names_are_checked_against_the_cohort() -> None:
+    study = parse_study(whole(networks={"ct": "resnet10-narrow", "eeeg": "eegnet"}))
+    with pytest.raises(ConfigError, match="Did you mean 'eeg'"):
+        study.check_against(("labs", "ct", "eeg"))
+    with pytest.raises(ConfigError, match="a name that no modality has"):
+        parse_study(whole()).check_against(("late", "ct", "eeg"))
+    with pytest.raises(ConfigError, match="best single or a modality"):
+        parse_study(whole(question={"primary": ["late", "lab"]})).check_against(("labs", "ct", "eeg"))
+    parse_study(whole(question={"primary": ["late", "labs"]})).check_against(("labs", "ct", "eeg"))
+
+
+def test_models_are_built_with_the_written_settings() -> None:
+    models = parse_study(whole()).build_models(("ct", "labs"))
+    assert list(models) == ["ct", "labs", "early", "joint", "late"]
+    assert models["ct"].encoder == "resnet10-narrow"
+    assert models["labs"].encoder is None
+    assert models["late"].combine == "stacked"
+    assert models["late"].inner_folds == 3
+    assert all(model.seed == 1 and model.options.epochs == 60 for model in models.values())
+
+
+def test_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
+    file = tmp_path / "inner" / "study.toml"
+    file.parent.mkdir()
+    file.write_text(WHOLE, encoding="utf-8")
+    study = load_study(file)
+    assert study.cohort == str(tmp_path / "inner" / "cohort.toml")
+    assert Path(study.results) == tmp_path / "inner" / "results" / "first"
+    with pytest.raises(ConfigError, match="CONFIG_ABSENT"):
+        load_study(tmp_path / "none.toml")

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clinfuse.errors import ConfigError, LockedError, StorageError
+from clinfuse.study.config import parse_study
+from clinfuse.study.folder import RunFolder, describe, differences, settle, write_whole
+from clinfuse.study.lock import locked
+
+HOLD = """
+import sys
+from pathlib import Path
+from clinfuse.study.lock import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def study(tmp_path: Path, **values: object):
+    given = {"cohort": str(tmp_path / "cohort"), "results": "r", "models": {"late": {"fusion": "late"}}, **values}
+    return parse_study(given)
+
+
+def test_a_run_is_described_the_same_wherever_it_lies(tmp_path: Path) -> None:
+    first = describe(study(tmp_path / "a"), RunFolder(tmp_path / "a" / "run"), "f00d")
+    second = describe(study(tmp_path / "b"), RunFolder(tmp_path / "b" / "run"), "f00d")
+    assert first == second
+    assert str(tmp_path) not in str(first)
+
+
+def test_a_changed_setting_needs_agreement_and_is_named(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    settle(run, describe(study(tmp_path), run, "f00d"), agreed=False)
+    before = run.description.read_bytes()
+    settle(run, describe(study(tmp_path), run, "f00d"), agreed=False)
+    changed = describe(study(tmp_path, training={"epochs": 3}), run, "beef")
+    with pytest.raises(ConfigError, match=r"config\.training\.epochs, hashes\.config, hashes\.data"):
+        settle(run, changed, agreed=False)
+    assert run.description.read_bytes() == before
+    settle(run, changed, agreed=True)
+    assert run.read()["hashes"]["data"] == "beef"
+
+
+def test_a_run_gives_back_its_study(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    settle(run, describe(study(tmp_path, seed=5), run, "f00d"), agreed=False)
+    again = run.study()
+    assert again.seed == 5
+    assert Path(again.cohort) == tmp_path / "cohort"
+
+
+def test_what_differs_is_named_without_its_value() -> None:
+    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == ("a.c", "d")
+    assert differences({"a": 1}, {"a": 1}) == ()
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="RUN_ABSENT"):
+        RunFolder(tmp_path).read()
+    write_whole(tmp_path / "run.json", b'{"format": 99}')
+    with pytest.raises(StorageError, match="RUN_FORMAT"):
+        RunFolder(tmp_path).read()
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file where a folder is needed", encoding="utf-8")
+    with pytest.raises(StorageError, match="RUN_WRITE"):
+        write_whole(tmp_path / "taken" / "x.json", b"1")
+    write_whole(tmp_path / "x.json", b"1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["taken", "x.json"]
+
+
+def test_the_journal_is_the_only_place_of_times(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.note("started", workers=2)
+    (line,) = [file.read_text(encoding="utf-8") for file in run.journal.glob("*.jsonl")]
+    assert '"event": "started"' in line
+    assert [path.name for path in run.path.iterdir()] == ["journal"]
+
+
+def test_a_lock_is_held_once_and_goes_with_its_process(tmp_path: Path) -> None:
+    file = tmp_path / "locks" / "0-1.lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LockedError, match="RUN_LOCKED"), locked(file):
+            pass
+        holder.kill()
+        holder.wait()
+    with locked(file):
+        assert file.exists()
