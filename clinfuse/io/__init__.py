@@ -1,0 +1,1 @@
+"""Bytes to one frozen, validated value with units. Nothing here imports torch, even indirectly."""

@@ -1,0 +1,82 @@
+"""How a hospital writes its tables."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NoReturn, final
+
+from clinfuse.errors import ConfigError
+
+_EXACT_WHOLE = 2.0**53
+
+
+@final
+@dataclass(frozen=True)
+class Dialect:
+    """How a hospital writes its tables.
+
+    Parameters
+    ----------
+    delimiter : str
+        Between the cells of a CSV file, one character; a ``.tsv`` file always has tabs.
+    decimal : {".", ","}
+        In numbers.
+    encoding : str
+        Of a text file; a byte-order mark in the file wins.
+    dates : str
+        ``strptime`` format of dates and times, e.g. ``"%d.%m.%Y %H:%M"``; empty for ISO 8601.
+    missing : tuple of str
+        Cells that mean "no value"; they are read as empty text. An empty cell always means that.
+
+    Raises
+    ------
+    ConfigError
+        ``TABLES_DELIMITER``, ``TABLES_DECIMAL``, ``TABLES_ENCODING``.
+    """
+
+    delimiter: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+    dates: str = ""
+    missing: tuple[str, ...] = ("",)
+
+    def __post_init__(self) -> None:
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            self._refuse("TABLES_DELIMITER", "delimiter", "one character that is no quote or line end")
+        if self.decimal not in (".", ","):
+            self._refuse("TABLES_DECIMAL", "decimal", '"." or ","')
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            self._refuse("TABLES_ENCODING", "encoding", 'a known encoding, e.g. "utf-8" or "cp1252"')
+
+    @staticmethod
+    def _refuse(code: str, key: str, rule: str) -> NoReturn:
+        raise ConfigError(
+            code, place=f"[tables] {key}", rule=rule, found="another value", remedy="Correct cohort.toml."
+        ) from None
+
+    def written(self, value: bool | int | float | date | datetime) -> str:
+        """A typed value as this hospital would write it in a text table.
+
+        Examples
+        --------
+        >>> dialect = Dialect(decimal=",")
+        >>> [dialect.written(value) for value in (1.5, 4711.0, True)]
+        ['1,5', '4711', 'True']
+        """
+        if isinstance(value, bool):
+            return str(value)
+        if isinstance(value, float):
+            whole = value.is_integer() and abs(value) < _EXACT_WHOLE
+            return str(int(value)) if whole else repr(value).replace(".", self.decimal)
+        if isinstance(value, date):
+            return self._written_date(value)
+        return str(value)
+
+    def _written_date(self, value: date) -> str:
+        if self.dates:
+            return value.strftime(self.dates)
+        return value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()

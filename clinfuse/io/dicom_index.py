@@ -1,0 +1,268 @@
+"""What DICOM series a messy export holds: headers only, wherever and under whatever name the files lie."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from clinfuse.errors import DataError
+from clinfuse.io.dicom_file import looks_like_dicom, numbers, open_dicom, text
+from clinfuse.io.geometry import slice_normal, stack_order
+
+_TAGS = (
+    *("SpecificCharacterSet", "SOPClassUID", "ImageType", "Modality", "PatientID", "StudyInstanceUID"),
+    *("SeriesInstanceUID", "SeriesDescription", "SliceThickness", "ContrastBolusAgent", "InstanceNumber"),
+    *("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime", "SeriesDate", "SeriesTime", "StudyDate"),
+    *("StudyTime", "ImagePositionPatient", "ImageOrientationPatient", "Rows", "Columns"),
+)
+_DATE = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})", re.ASCII)
+_TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.\d*)?", re.ASCII)
+_NO_CONTRAST = ("", "0", "n", "no", "none", "no contrast")
+_UNKNOWN_TIME = np.datetime64("NaT", "s")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class DicomSeries:
+    """What the headers of one series say.
+
+    Parameters
+    ----------
+    patient_id, study_uid, series_uid, modality, description : str
+        As written, without surrounding blanks; empty where the file does not say. The first three identify.
+    thickness_mm : float
+        SliceThickness, mm; NaN where the file does not say.
+    contrast : bool
+        Whether a contrast agent is named.
+    time : datetime64[s]
+        Start of the acquisition: the earliest AcquisitionDateTime or AcquisitionDate and -Time of its files, else
+        SeriesDate and -Time, else StudyDate and -Time; a date without a time is its midnight and is used only
+        where none of them has a time; NaT where the files do not say.
+    files : tuple of Path
+        In slice order: along the slice normal where every file has a position, else by InstanceNumber.
+    rows, columns : int
+        Size of the first image.
+    """
+
+    patient_id: str
+    study_uid: str
+    series_uid: str
+    modality: str
+    description: str
+    thickness_mm: float
+    contrast: bool
+    time: np.datetime64
+    files: tuple[Path, ...]
+    rows: int
+    columns: int
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class DicomScan:
+    """Everything found in a folder.
+
+    Parameters
+    ----------
+    series : tuple of DicomSeries
+        Sorted by patient, study and series number.
+    damaged : tuple of Path
+        DICOM files whose header cannot be read.
+    other : int
+        Number of files that are no DICOM images: other formats, reports, presentation states, localizers.
+    """
+
+    series: tuple[DicomSeries, ...]
+    damaged: tuple[Path, ...]
+    other: int
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Header:
+    file: Path
+    key: tuple[str, str, str]
+    modality: str
+    description: str
+    thickness_mm: float
+    contrast: bool
+    time: np.datetime64
+    position: np.ndarray
+    orientation: np.ndarray
+    instance: float
+    size: tuple[int, int] = field(default=(0, 0))
+
+
+def index_dicom(folder: Path) -> tuple[DicomSeries, ...]:
+    """The DICOM image series below a folder, from headers only; names of files and folders do not matter.
+
+    Files that are not DICOM, objects without an image and CT localizers are skipped, and so are files with a damaged
+    header: `scan_dicom` counts them. One series number under two patients gives two entries, never a mixed one.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched with its subfolders; links to other folders are not followed.
+
+    Returns
+    -------
+    tuple of DicomSeries
+        Sorted by patient, study and series number.
+
+    Raises
+    ------
+    DataError
+        ``DCM_FOLDER`` where there is no such folder.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     len(index_dicom(Path(folder)))
+    0
+    """
+    return scan_dicom(folder).series
+
+
+def scan_dicom(folder: Path) -> DicomScan:
+    """What `index_dicom` finds, with a list of the damaged files and the number of those left out.
+
+    Raises
+    ------
+    DataError
+        ``DCM_FOLDER`` where there is no such folder.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "notes.txt").write_text("no image")
+    ...     scan_dicom(Path(folder)).other
+    1
+    """
+    if not folder.is_dir():
+        raise DataError(
+            "DCM_FOLDER",
+            place="DICOM folder",
+            rule="a folder",
+            found="none",
+            remedy="Correct `folder` in cohort.toml; it is counted from the folder that holds cohort.toml.",
+        )
+    groups: dict[tuple[str, str, str], list[_Header]] = {}
+    damaged: list[Path] = []
+    other = 0
+    for file in _walk(folder):
+        try:
+            header = _header(file) if looks_like_dicom(file) else None
+        except DataError:
+            damaged.append(file)
+            continue
+        if header is None:
+            other += 1
+        else:
+            groups.setdefault(header.key, []).append(header)
+    series = tuple(_series(groups[key]) for key in sorted(groups))
+    return DicomScan(series, tuple(damaged), other)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            yield Path(place) / name
+
+
+def _header(file: Path) -> _Header | None:
+    """None for an object without an image and for a localizer."""
+    dataset = open_dicom(file, tags=_TAGS, pixels=False)
+    modality = text(dataset, "Modality")
+    if "Rows" not in dataset:
+        # A file cut before its image description looks like a report; a report always names its class.
+        if "SOPClassUID" not in dataset or modality in ("CT", "CR", "DX", "MG", "MR"):
+            raise DataError(
+                "DCM_TRUNCATED",
+                place="DICOM file",
+                rule="an image header",
+                found="one without Rows",
+                remedy="Export the file again.",
+            )
+        return None
+    if modality == "CT" and "LOCALIZER" in text(dataset, "ImageType").split("\\"):
+        return None
+    thickness = numbers(dataset, "SliceThickness", 1)
+    instance = numbers(dataset, "InstanceNumber", 1)
+    size = numbers(dataset, "Rows", 1), numbers(dataset, "Columns", 1)
+    return _Header(
+        file=file,
+        key=(text(dataset, "PatientID"), text(dataset, "StudyInstanceUID"), text(dataset, "SeriesInstanceUID")),
+        modality=modality,
+        description=text(dataset, "SeriesDescription"),
+        thickness_mm=float(thickness[0]) if thickness.size else float("nan"),
+        contrast=text(dataset, "ContrastBolusAgent").casefold() not in _NO_CONTRAST,
+        time=acquisition_time(dataset),
+        position=numbers(dataset, "ImagePositionPatient", 3),
+        orientation=numbers(dataset, "ImageOrientationPatient", 6),
+        instance=float(instance[0]) if instance.size else 0.0,
+        size=(int(size[0][0]) if size[0].size else 0, int(size[1][0]) if size[1].size else 0),
+    )
+
+
+def acquisition_time(dataset: Dataset) -> np.datetime64:
+    """When the image was made, datetime64[s], by the order of fields that `DicomSeries` states; NaT if unknown."""
+    pairs = [
+        (text(dataset, f"{level}Date"), text(dataset, f"{level}Time")) for level in ("Acquisition", "Series", "Study")
+    ]
+    whole = text(dataset, "AcquisitionDateTime")
+    pairs.insert(0, (whole[:8], whole[8:].split("+")[0].split("-")[0]))
+    candidates = [(_moment(date, time), bool(time)) for date, time in pairs]
+    exact = [moment for moment, has_time in candidates if has_time and not np.isnat(moment)]
+    rough = [moment for moment, _ in candidates if not np.isnat(moment)]
+    return (exact or rough or [_UNKNOWN_TIME])[0]
+
+
+def _moment(date: str, time: str) -> np.datetime64:
+    day, clock = _DATE.fullmatch(date), _TIME.fullmatch(time or "00")
+    if day is None or clock is None:
+        return _UNKNOWN_TIME
+    hour, minute, second = (part or "00" for part in clock.groups())
+    try:
+        return np.datetime64("-".join(day.groups()) + f"T{hour}:{minute}:{second}", "s")
+    except ValueError:
+        return _UNKNOWN_TIME
+
+
+def _series(headers: list[_Header]) -> DicomSeries:
+    ordered = _in_slice_order(headers)
+    first = ordered[0]
+    times = [header.time for header in headers if not np.isnat(header.time)]
+    return DicomSeries(
+        *first.key,
+        modality=first.modality,
+        description=first.description,
+        thickness_mm=first.thickness_mm,
+        contrast=any(header.contrast for header in headers),
+        time=min(times, default=_UNKNOWN_TIME),
+        files=tuple(header.file for header in ordered),
+        rows=first.size[0],
+        columns=first.size[1],
+    )
+
+
+def _in_slice_order(headers: list[_Header]) -> list[_Header]:
+    by_number = sorted(headers, key=lambda header: header.instance)
+    if any(header.position.size == 0 or header.orientation.size == 0 for header in headers):
+        return by_number
+    try:
+        normal = slice_normal(by_number[0].orientation)
+    except DataError:
+        return by_number
+    return [by_number[i] for i in stack_order(np.array([header.position for header in by_number]), normal)]
