@@ -1,0 +1,293 @@
+"""What every classifier of clinfuse is: fit on a cohort, encode records once, decide for any set of modalities."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from torch import Tensor
+
+from clinfuse.cohort.cohort import Cohort
+from clinfuse.errors import DataError, TrainingError
+from clinfuse.training.encoded import Encoded
+from clinfuse.training.loop import Epoch
+from clinfuse.training.objective import class_prior, prior_logits
+from clinfuse.training.options import TrainingOptions
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Explainable:
+    """One record's decision as a function that an attribution method can take apart.
+
+    Parameters
+    ----------
+    order : tuple of str
+        Present modalities the function is differentiable in.
+    inputs : mapping of str to ndarray of float32, (1, ...)
+        What their encoders see; a table as prepared in the fold.
+    baselines : mapping of str to ndarray of float32, (1, ...)
+        What each input looks like where it says nothing in particular.
+    feature_names : mapping of str to tuple of str
+        For tables: name of each prepared column.
+    function : callable
+        Takes one tensor per modality of ``order``, (batch, ...), and gives the explained logit, (batch,):
+        the positive (last) class against the first, or the last label.
+    contributions : mapping of str to ndarray of float64, (features,)
+        Exact additive parts of the logit by modality, for learners that are not differentiable.
+    """
+
+    order: tuple[str, ...]
+    inputs: Mapping[str, np.ndarray]
+    baselines: Mapping[str, np.ndarray]
+    feature_names: Mapping[str, tuple[str, ...]]
+    function: Callable[[tuple[Tensor, ...]], Tensor]
+    contributions: Mapping[str, np.ndarray]
+
+
+class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
+    """A classifier on a `Cohort`, usable wherever scikit-learn takes a classifier and groups.
+
+    A subclass gives `taxonomy`, and four private steps: fit, encode, decide, explain.
+    """
+
+    multimodal: ClassVar[bool] = True
+
+    options: TrainingOptions
+    seed: int
+
+    def fit(self, cohort: Cohort, y: np.ndarray | None = None) -> FusionClassifier:
+        """Learn from a cohort; gives itself.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Training records in any order: they are sorted by id.
+        y : ndarray of int64, (records,) or (records, labels), optional
+            Wins over ``cohort.labels``; groups always come from the cohort.
+
+        Returns
+        -------
+        FusionClassifier
+
+        Raises
+        ------
+        TrainingError
+            ``TRAIN_ONE_CLASS``, ``TRAIN_DIVERGED``, ``TRAIN_PRECISION``.
+        DataError
+            ``FIT_LABELS``: labels that do not fit the cohort. ``MODALITY_NAME``: an unknown modality.
+        """
+        labels = np.asarray(cohort.labels if y is None else y)
+        if len(labels) != len(cohort):
+            raise DataError(
+                "FIT_LABELS",
+                place="fit",
+                rule="one label per record",
+                found=f"{len(labels)} labels for {len(cohort)} records",
+                remedy="Pass labels of the same records.",
+            )
+        order = np.argsort(cohort.record_ids, kind="stable")
+        known = (labels[order] >= 0) if labels.ndim == 1 else (labels[order] >= 0).any(1)
+        rows = order[known]
+        labels = labels[rows].astype(np.int64)
+        self.multilabel_ = labels.ndim == 2
+        outputs = labels.shape[1] if self.multilabel_ else max(len(cohort.classes), int(labels.max()) + 1)
+        self.classes_ = np.arange(outputs)
+        self.class_names_ = tuple(cohort.classes)
+        self.prior_ = class_prior(labels, outputs, multilabel=self.multilabel_)
+        self.prior_logits_ = prior_logits(self.prior_, multilabel=self.multilabel_)
+        self.modalities_ = self._chosen(cohort)
+        training = cohort[rows].without(*(name for name in cohort.names if name not in self.modalities_))
+        self._fit(training, labels)
+        return self
+
+    def encode(self, cohort: Cohort) -> Encoded:
+        """Encode every present modality of every record once.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Modalities it lacks altogether count as absent.
+
+        Returns
+        -------
+        Encoded
+        """
+        self._check_fitted()
+        present = np.zeros((len(cohort), len(self.modalities_)), dtype=bool)
+        for column, name in enumerate(self.modalities_):
+            if name in cohort.names:
+                present[:, column] = cohort.present[:, cohort.names.index(name)]
+        values = self._encode(cohort, [name for name in self.modalities_ if name in cohort.names])
+        return Encoded({name: values.get(name, self._nothing(len(cohort))) for name in self.modalities_}, present)
+
+    def decide(self, encoded: Encoded, present: np.ndarray | None = None) -> np.ndarray:
+        """Decide about encoded records.
+
+        Parameters
+        ----------
+        encoded : Encoded
+        present : ndarray of bool, (records, modalities), optional
+            Modalities to use, out of those that are there; all of them by default.
+
+        Returns
+        -------
+        ndarray of float64, (records, classes)
+            Logits, finite for any mask; the prior's where nothing is present.
+        """
+        self._check_fitted()
+        mask = encoded.present if present is None else encoded.mask(present)
+        result = np.tile(self.prior_logits_, (len(encoded), 1))
+        rows = np.flatnonzero(mask.any(1))
+        if len(rows):
+            values = {
+                name: self._masked(value, mask[:, k])[rows] for k, (name, value) in enumerate(encoded.values.items())
+            }
+            result[rows] = self._decide(values, mask[rows])
+        return result
+
+    @staticmethod
+    def _masked(value: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Absent values become zeros before any arithmetic: 0 times NaN would still be NaN."""
+        return np.where(rows.reshape(-1, *([1] * (value.ndim - 1))), value, 0.0)
+
+    def predict_proba(self, cohort: Cohort) -> np.ndarray:
+        """Give probabilities, float64 (records, classes): a softmax of the logits, or a sigmoid if multilabel."""
+        return self.probabilities(self.decide(self.encode(cohort)))
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Give the probabilities of logits, float64 (records, classes)."""
+        if self.multilabel_:
+            return 0.5 * (1 + np.tanh(0.5 * logits))
+        shifted = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(shifted / shifted.sum(1, keepdims=True))
+
+    def predict(self, cohort: Cohort) -> np.ndarray:
+        """Give the most probable class, int64 (records,), or 0/1 per label if multilabel."""
+        chances = self.predict_proba(cohort)
+        return (chances >= 0.5).astype(np.int64) if self.multilabel_ else self.classes_[chances.argmax(1)]
+
+    def explainable(self, cohort: Cohort) -> Explainable:
+        """Give the decision about a single record as a function to attribute.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Exactly one record.
+        """
+        self._check_fitted()
+        encoded = self.encode(cohort)
+        if len(cohort) != 1 or not encoded.present.any():
+            raise DataError(
+                "EXPLAIN_RECORD",
+                place="attribution",
+                rule="one record with at least one present modality",
+                found=f"{len(cohort)} records, {int(encoded.present.any(1).sum())} of them with one",
+                remedy="Pass a single record.",
+            )
+        present = [name for k, name in enumerate(self.modalities_) if encoded.present[0, k]]
+        return self._explain(cohort, encoded, present)
+
+    @abstractmethod
+    def taxonomy(self) -> str:
+        """Give the class of fusion after Huang et al. 2020, doi 10.1038/s41746-020-00341-z."""
+
+    @property
+    @abstractmethod
+    def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:
+        """The loss curve of every network that was trained, by name."""
+
+    @property
+    @abstractmethod
+    def stored_(self) -> bool:
+        """Whether everything learned has a safe form on disk."""
+
+    @abstractmethod
+    def _fit(self, cohort: Cohort, labels: np.ndarray) -> None: ...
+
+    @abstractmethod
+    def _encode(self, cohort: Cohort, names: list[str]) -> dict[str, np.ndarray]: ...
+
+    @abstractmethod
+    def _decide(self, values: dict[str, np.ndarray], present: np.ndarray) -> np.ndarray: ...
+
+    @abstractmethod
+    def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable: ...
+
+    @abstractmethod
+    def _learned(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _restore(self, state: Mapping[str, Any]) -> None: ...
+
+    @abstractmethod
+    def _nothing(self, records: int) -> np.ndarray:
+        """Values of a modality that a cohort lacks altogether."""
+
+    def _chosen(self, cohort: Cohort) -> tuple[str, ...]:
+        """The modalities this classifier uses, in the cohort's order: all of them unless a subclass says otherwise."""
+        return tuple(cohort.names)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "modalities_"):
+            message = f"This {type(self).__name__} is not fitted yet: call fit with a cohort first."
+            raise NotFittedError(message)
+
+    def to_state(self) -> dict[str, Any]:
+        """Give everything learned, as JSON values and arrays.
+
+        Raises
+        ------
+        StorageError
+            ``STORE_LEARNER``: a part that has no safe form on disk.
+        """
+        self._check_fitted()
+        return {
+            "classifier": type(self).__name__,
+            "taxonomy": self.taxonomy(),
+            "options": asdict(self.options),
+            "seed": self.seed,
+            "multilabel": self.multilabel_,
+            "class_names": list(self.class_names_),
+            "prior": self.prior_,
+            "modalities": list(self.modalities_),
+            "learned": self._learned(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `to_state` gave."""
+        self.multilabel_ = bool(state["multilabel"])
+        self.class_names_ = tuple(state["class_names"])
+        self.prior_ = state["prior"]
+        self.classes_ = np.arange(len(self.prior_))
+        self.prior_logits_ = prior_logits(self.prior_, multilabel=self.multilabel_)
+        self.modalities_ = tuple(state["modalities"])
+        self._restore(state["learned"])
+
+
+def explained(logits: Tensor, *, multilabel: bool) -> Tensor:
+    """Give the logit that is explained, (batch,): the last class against the first, or the last label."""
+    return logits[:, -1] if multilabel else logits[:, -1] - logits[:, 0]
+
+
+def refuse_single(cohort: Cohort, needed: int) -> None:
+    """Refuse to fuse fewer modalities than there must be."""
+    if len(cohort.names) < needed:
+        raise TrainingError(
+            "FUSE_MODALITIES",
+            place="fusion",
+            rule=f"needs at least {needed} modalities",
+            found=f"{len(cohort.names)}",
+            remedy="Use Unimodal for a single modality.",
+        )
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """Give an array as a float64 tensor."""
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64))

@@ -1,0 +1,295 @@
+"""Early fusion: features of all modalities side by side, one learner on top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clinfuse.cohort.cohort import Cohort
+from clinfuse.encoders.base import Encoder
+from clinfuse.encoders.table import Style
+from clinfuse.errors import ConfigError
+from clinfuse.training.blocks import (
+    EmbeddingPreparation,
+    FeatureBlocks,
+    feature_preparation,
+    masked_copies,
+)
+from clinfuse.training.classifiers import Explainable, FusionClassifier, explained, refuse_single
+from clinfuse.training.encoded import Encoded
+from clinfuse.training.learners import Learner, LearnerRows, Logistic, build_learner, learner_from_state
+from clinfuse.training.loop import Epoch
+from clinfuse.training.networks import embed
+from clinfuse.training.objective import class_prior
+from clinfuse.training.options import TrainingOptions
+from clinfuse.training.seeds import derived_seed
+from clinfuse.training.single import NetworkModel, SingleRecipe, fit_single
+from clinfuse.training.splits import patient_folds
+
+
+@final
+class Half:
+    """One learner with the extractors it stands on, none of which saw a record the learner was trained on.
+
+    Parameters
+    ----------
+    extractors : mapping of str to NetworkModel
+        Empty where all features are original ones.
+    blocks : FeatureBlocks
+        Fitted.
+    learner : Learner
+        Fitted.
+    """
+
+    def __init__(self, extractors: Mapping[str, NetworkModel], blocks: FeatureBlocks, learner: Learner) -> None:
+        self.extractors = dict(extractors)
+        self.blocks = blocks
+        self.learner = learner
+
+    def encode(self, cohort: Cohort, name: str) -> np.ndarray:
+        """Give one modality's prepared block, float64 (records, width), zeros where absent."""
+        present = cohort.present[:, cohort.names.index(name)]
+        return self.blocks.block(name, features_of(self.extractors, cohort, name), present)
+
+    def logits(self, blocks: Mapping[str, np.ndarray], present: np.ndarray) -> np.ndarray:
+        """Give logits of prepared blocks, float64 (records, outputs)."""
+        return self.learner.logits(self.blocks.join(blocks, present))
+
+    def to_state(self) -> dict[str, Any]:
+        """Give extractors, preparations and learner."""
+        return {
+            "extractors": {name: model.to_state() for name, model in self.extractors.items()},
+            "blocks": self.blocks.to_state(),
+            "learner": self.learner.to_state(),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Half:
+        """Give the half that `to_state` described."""
+        extractors = {name: NetworkModel.from_state(model) for name, model in state["extractors"].items()}
+        return cls(extractors, FeatureBlocks.from_state(state["blocks"]), learner_from_state(state["learner"]))
+
+
+def features_of(extractors: Mapping[str, NetworkModel], cohort: Cohort, name: str) -> np.ndarray:
+    """Give what enters early fusion for one modality before preparation, float64 (records, features)."""
+    return extractors[name].embeddings(cohort) if name in extractors else cohort.features(name).values
+
+
+@final
+class EarlyFusion(FusionClassifier):
+    """Join features of all modalities and train one learner on them.
+
+    Type I joins original features: table columns and summary features. Type II joins the features of networks that
+    were trained separately, one per image or signal, with the table's columns. A learner that saw features of the
+    records its extractors were trained on would trust them too much, so the training patients are cut in two:
+    extractors on one half, learner on the other, and the reverse; the logits of the two are averaged.
+
+    Parameters
+    ----------
+    kind : {"II", "I"}
+    learner : {"logistic", "lightgbm"} or scikit-learn classifier, optional
+        By default logistic regression on extracted features (type II) and LightGBM on original ones (type I).
+    encoders : mapping of str to str, EncoderChoice or callable, optional
+        Network of a modality by its name; others take their kind's default.
+    options : TrainingOptions
+    seed : int
+
+    References
+    ----------
+    Huang et al. 2020, doi 10.1038/s41746-020-00341-z.
+
+    Examples
+    --------
+    >>> EarlyFusion(kind="I").taxonomy()
+    'early, type I'
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: Literal["I", "II"] = "II",
+        learner: Any = None,
+        encoders: Mapping[str, Any] | None = None,
+        options: TrainingOptions = TrainingOptions(),
+        seed: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.learner = learner
+        self.encoders = encoders
+        self.options = options
+        self.seed = seed
+
+    def taxonomy(self) -> str:
+        """Give ``"early"`` and the type: no training loss of the final model reaches an extractor."""
+        return f"early, type {self.kind}"
+
+    def _fit(self, cohort: Cohort, labels: np.ndarray) -> None:
+        refuse_single(cohort, 2)
+        if self.kind not in ("I", "II"):
+            raise ConfigError(
+                "EARLY_KIND",
+                place="early fusion",
+                rule='kind must be "I" or "II"',
+                found="another value",
+                remedy="Correct kind.",
+            )
+        everyone = np.arange(len(cohort))
+        if self.kind == "I" or not self._extracted(cohort):
+            self.halves_ = [self._half(cohort, labels, everyone[:0], everyone)]
+            return
+        seed = derived_seed(self.seed, "halves")
+        cuts = patient_folds(labels, cohort.groups, cohort.record_ids, folds=2, seed=seed)
+        self.halves_ = [self._half(cohort, labels, extract, learn) for extract, learn in cuts]
+
+    def _extracted(self, cohort: Cohort) -> list[str]:
+        """Modalities whose features come from a network; a table's columns are features already."""
+        if self.kind == "I":
+            return []
+        return [m.name for m in cohort.modalities if m.kind != "ehr" or m.name in (self.encoders or {})]
+
+    def _half(self, cohort: Cohort, labels: np.ndarray, extract: np.ndarray, learn: np.ndarray) -> Half:
+        extractors = {
+            name: self._extractor(cohort[extract], name, labels[extract]) for name in self._names(cohort, extract)
+        }
+        choice = self.learner or ("lightgbm" if self.kind == "I" else "logistic")
+        learner = build_learner(choice, multilabel=self.multilabel_)
+        seen, seen_labels = cohort[learn], labels[learn]
+        preparations = {name: self._preparation(seen, name, extractors, learner.style) for name in cohort.names}
+        blocks = FeatureBlocks(preparations, style=learner.style)
+        values = {name: features_of(extractors, seen, name) for name in cohort.names}
+        blocks.fit(values, seen.present)
+        seed = derived_seed(self.seed, "learner", len(extract))
+        owners, masks = masked_copies(seen.present, seen.record_ids, self.options, seed=seed)
+        prepared = {name: blocks.block(name, values[name], seen.present[:, k]) for k, name in enumerate(cohort.names)}
+        table = blocks.join({name: block[owners] for name, block in prepared.items()}, masks)
+        rows = LearnerRows(owners, seen.groups, seen.record_ids, seed=seed)
+        return Half(extractors, blocks, learner.fit(table, seen_labels[owners], rows))
+
+    def _names(self, cohort: Cohort, extract: np.ndarray) -> list[str]:
+        return self._extracted(cohort) if len(extract) else []
+
+    def _preparation(self, cohort: Cohort, name: str, extractors: Mapping[str, NetworkModel], style: Style) -> Any:
+        if name in extractors:
+            encoder = extractors[name].network.encoder
+            return EmbeddingPreparation(encoder.features if isinstance(encoder, Encoder) else 0)
+        return feature_preparation(cohort, name, style=style)
+
+    def _extractor(self, cohort: Cohort, name: str, labels: np.ndarray) -> NetworkModel:
+        encoder = (self.encoders or {}).get(name)
+        recipe = SingleRecipe(encoder=encoder, learner="", options=self.options, seed=self.seed)
+        prior = class_prior(labels, len(self.prior_), multilabel=self.multilabel_)
+        model = fit_single(cohort, name, labels, recipe=recipe, prior=prior, multilabel=self.multilabel_)
+        if isinstance(model, NetworkModel):
+            return model
+        message = "a recipe without a learner gives a network"
+        raise TypeError(message)
+
+    def _encode(self, cohort: Cohort, names: list[str]) -> dict[str, np.ndarray]:
+        return {name: np.concatenate([half.encode(cohort, name) for half in self.halves_], axis=1) for name in names}
+
+    def _nothing(self, records: int) -> np.ndarray:
+        return np.zeros((records, 0))
+
+    def _blocks(self, values: Mapping[str, np.ndarray], which: int, records: int) -> dict[str, np.ndarray]:
+        """One half's blocks out of the values of both, which lie side by side."""
+        blocks = {}
+        for name in self.modalities_:
+            widths = [len(half.blocks.preparations[name].names_) for half in self.halves_]
+            start = sum(widths[:which])
+            block = values[name][:, start : start + widths[which]]
+            blocks[name] = block if block.shape[1] else np.zeros((records, widths[which]))
+        return blocks
+
+    def _decide(self, values: dict[str, np.ndarray], present: np.ndarray) -> np.ndarray:
+        each = [half.logits(self._blocks(values, k, len(present)), present) for k, half in enumerate(self.halves_)]
+        return np.asarray(np.mean(each, axis=0))
+
+    def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
+        names, contributions = self._table_parts(cohort, encoded, present)
+        if not all(isinstance(half.learner, Logistic) for half in self.halves_):
+            return Explainable((), {}, {}, names, lambda inputs: inputs[0], contributions)
+        order = tuple(name for name in present if name in self.halves_[0].extractors)
+        if not order:
+            return Explainable((), {}, {}, names, lambda inputs: inputs[0], contributions)
+        first = {name: self.halves_[0].extractors[name] for name in order}
+        seen = {name: model.inputs(cohort, np.array([0])) for name, model in first.items()}
+        baselines = {}
+        for name, (x, mask) in seen.items():
+            each = [half.extractors[name].baseline for half in self.halves_]
+            baselines[name] = np.zeros(x.shape, np.float32) if mask.numel() else np.mean(each, axis=0)[None]
+        masks = {name: mask for name, (_, mask) in seen.items()}
+        base = float(self._explained_logit(encoded))
+        here = {name: x for name, (x, _) in seen.items()}
+
+        def part(name: str, x: Tensor) -> Tensor:
+            return torch.stack([_linear_part(half, name, x, masks[name]) for half in self.halves_]).mean(0)
+
+        with torch.no_grad():
+            rest = base - float(sum(part(name, here[name])[0] for name in order))
+
+        def function(inputs: tuple[Tensor, ...]) -> Tensor:
+            # Summed over modalities: logistic regression is additive, everything else about the record stays.
+            return rest + torch.stack([part(name, x) for name, x in zip(order, inputs, strict=True)]).sum(0)
+
+        arrays = {name: x.numpy() for name, x in here.items()}
+        return Explainable(order, arrays, baselines, names, function, contributions)
+
+    def _explained_logit(self, encoded: Encoded) -> Tensor:
+        logits = torch.from_numpy(self.decide(encoded))
+        return explained(logits, multilabel=self.multilabel_)[0]
+
+    def _table_parts(
+        self, cohort: Cohort, encoded: Encoded, present: list[str]
+    ) -> tuple[dict[str, tuple[str, ...]], dict[str, np.ndarray]]:
+        """Additive parts of original features, summed over the prepared columns made of one of them."""
+        names, parts = {}, {}
+        wanted = [n for n in present if n not in self.halves_[0].extractors]
+        if not all(half.learner.stored for half in self.halves_):
+            return {}, {}
+        for name in wanted:
+            columns = cohort.features(name).names
+            total = np.zeros(len(columns))
+            for k, half in enumerate(self.halves_):
+                table = half.blocks.join(self._blocks(encoded.values, k, 1), encoded.present)
+                each = half.learner.contributions(table)[0][half.blocks.spans_[name]]
+                np.add.at(total, np.asarray(half.blocks.preparations[name].source_, dtype=int), each)
+            names[name], parts[name] = tuple(columns), total / len(self.halves_)
+        return names, parts
+
+    @property
+    def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:
+        """The loss curve of every extractor, by modality and half."""
+        return {
+            f"{name}, half {k + 1}": model.curve
+            for k, half in enumerate(self.halves_)
+            for name, model in half.extractors.items()
+        }
+
+    @property
+    def stored_(self) -> bool:
+        """Whether everything learned has a safe form on disk."""
+        return all(h.learner.stored and all(m.stored for m in h.extractors.values()) for h in self.halves_)
+
+    def _learned(self) -> dict[str, Any]:
+        return {"kind": self.kind, "halves": [half.to_state() for half in self.halves_]}
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.kind = state["kind"]
+        self.halves_ = [Half.from_state(half) for half in state["halves"]]
+
+
+def _linear_part(half: Half, name: str, x: Tensor, mask: Tensor) -> Tensor:
+    """What one extracted modality adds to the explained logit of one half, (batch,), with gradients to its input."""
+    preparation, learner = half.blocks.preparations[name], half.learner
+    if not (isinstance(preparation, EmbeddingPreparation) and isinstance(learner, Logistic)):
+        message = "only logistic regression on embeddings has a gradient"
+        raise TypeError(message)
+    masks = mask.expand(len(x), -1) if mask.numel() else mask
+    z = embed(half.extractors[name].network.encoder, x.float(), masks).double()
+    standard = (z - torch.from_numpy(preparation.mean_)) / torch.from_numpy(preparation.spread_)
+    slope = torch.from_numpy(learner.coefficients_[-1] - learner.coefficients_[0])
+    return standard @ slope[half.blocks.spans_[name]]

@@ -1,0 +1,50 @@
+"""What a classifier knows of records once every present modality has been encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from clinfuse.errors import DataError
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Records after encoding; deciding about them needs nothing else.
+
+    Parameters
+    ----------
+    values : mapping of str to ndarray of float64, (records, ...)
+        By modality: logits, embeddings or features, as the classifier needs them; finite, zeros where absent.
+    present : ndarray of bool, (records, modalities)
+        In the order of the classifier's ``modalities_``.
+    """
+
+    values: Mapping[str, np.ndarray]
+    present: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    def mask(self, present: np.ndarray) -> np.ndarray:
+        """Give a presence mask that was asked for, once it is known to fit, bool (records, modalities).
+
+        Raises
+        ------
+        DataError
+            ``PRESENT_SHAPE``, or ``PRESENT_ADDED``: a modality that the record does not have.
+        """
+        present = np.asarray(present)
+        if present.shape != self.present.shape or present.dtype != np.bool_:
+            self._refuse("PRESENT_SHAPE", f"must be bool of shape {self.present.shape}", f"shape {present.shape}")
+        if (present & ~self.present).any():
+            self._refuse("PRESENT_ADDED", "can only withhold modalities", "one that was never there")
+        return present
+
+    @staticmethod
+    def _refuse(code: str, rule: str, found: str) -> None:
+        raise DataError(code, place="presence mask", rule=rule, found=found, remedy="Start from encoded.present.")

@@ -1,0 +1,317 @@
+"""Joint fusion: encoders of all modalities and what fuses them, trained together; and its hybrid with late fusion."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Literal, cast, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clinfuse.cohort.batch import load_batch
+from clinfuse.cohort.cohort import Cohort
+from clinfuse.encoders.base import Encoder
+from clinfuse.encoders.choice import EncoderChoice, build_encoder, default_encoder
+from clinfuse.encoders.table import TablePreparation
+from clinfuse.errors import ConfigError, StorageError
+from clinfuse.fusion.operators import build_operator
+from clinfuse.training.blocks import feature_preparation
+from clinfuse.training.classifiers import Explainable, FusionClassifier, explained, refuse_single
+from clinfuse.training.encoded import Encoded
+from clinfuse.training.loop import Epoch, TrainingRows, train
+from clinfuse.training.networks import JointNetwork, RawTable, embed
+from clinfuse.training.objective import Objective, weighing_correction
+from clinfuse.training.options import TrainingOptions
+from clinfuse.training.seeds import derived_seed, quiet_torch
+from clinfuse.training.single import (
+    choice_from_state,
+    choice_state,
+    network_encoder,
+    prepared_table,
+    training_inputs,
+)
+
+RAW = "as it is"
+_FUSED = 32
+_PREDICTION_BATCH = 64
+
+
+class _TrainedTogether(FusionClassifier):
+    """What joint and hybrid fusion share: one network, trained with one loss."""
+
+    combine: str
+    kind: str
+    encoders: Mapping[str, Any] | None
+    single_heads: bool
+
+    def _fit(self, cohort: Cohort, labels: np.ndarray) -> None:
+        refuse_single(cohort, 2)
+        rows = np.flatnonzero(cohort.present.any(1))
+        cohort, labels = cohort[rows], labels[rows]
+        self.tables_ = {m.name: self._table(cohort, m.name) for m in cohort.modalities if m.kind == "ehr"}
+        tables = {name: prepared_table(cohort, name, p) for name, p in self.tables_.items()}
+        data = TrainingRows(cohort, labels, tables)
+        self.choices_ = {m.name: self._choice(m.kind, m.name) for m in cohort.modalities}
+        seed = derived_seed(self.seed, type(self).__name__, self.combine)
+        options = self.options
+        with quiet_torch(seed, options.threads):
+            network = self._network(cohort, tables)
+            self._adapt(network, data)
+            objective = Objective(self.multilabel_, self.prior_, options.class_weight == "balanced")
+            self.curve_ = train(network, data, objective, options=options, seed=seed)
+        weighed = options.class_weight != "none"
+        self.correction_ = weighing_correction(self.prior_, multilabel=self.multilabel_, weighed=weighed)
+        self._keep(network)
+
+    def _table(self, cohort: Cohort, name: str) -> TablePreparation:
+        present = cohort.present[:, cohort.names.index(name)]
+        return feature_preparation(cohort, name, style="network").fit(cohort.arrays(name)[present])
+
+    def _choice(self, kind: str, name: str) -> Any:
+        if kind == "ehr" and self.kind == "II":
+            return RAW
+        return (self.encoders or {}).get(name) or default_encoder(kind)
+
+    def _network(self, cohort: Cohort, tables: Mapping[str, np.ndarray]) -> JointNetwork:
+        encoders: dict[str, Encoder] = {}
+        for name in cohort.names:
+            width = tables[name].shape[1] if name in tables else 0
+            choice = self.choices_[name]
+            encoders[name] = (
+                RawTable(width) if choice == RAW else network_encoder(choice, cohort, name, width, seed=self.seed)
+            )
+        widths = tuple(encoder.features for encoder in encoders.values())
+        operator = build_operator(self.combine, widths, features=_FUSED, seed=derived_seed(self.seed, "operator"))
+        return JointNetwork(
+            encoders, operator, len(self.prior_), dropout=self.options.dropout, single_heads=self.single_heads
+        )
+
+    def _adapt(self, network: JointNetwork, data: TrainingRows) -> None:
+        self.baselines_ = {}
+        for name, encoder in zip(network.names, network.encoders, strict=True):
+            seen = training_inputs(data, name)
+            cast("Encoder", encoder).adapt(seen)
+            windowed = data.cohort.modality(name).windowed
+            self.baselines_[name] = np.zeros(seen.shape[1:], np.float32) if windowed else seen.mean(0).numpy()
+
+    def _keep(self, network: JointNetwork) -> None:
+        self.network_ = network
+        # Decisions are made in float64, so that contributions of modalities add up.
+        self.decider_ = copy.deepcopy(network).double()
+
+    def _inputs(self, cohort: Cohort, rows: np.ndarray) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        tables = {name: prepared_table(cohort, name, p) for name, p in self.tables_.items() if name in cohort.names}
+        batch = load_batch(cohort, rows, tables)
+        return dict(batch.inputs), dict(batch.window_masks)
+
+    def _encode(self, cohort: Cohort, names: list[str]) -> dict[str, np.ndarray]:
+        cohort = cohort.without(*(name for name in cohort.names if name not in names))
+        result = {}
+        for name in names:
+            encoder = self.network_.encoders[self.network_.names.index(name)]
+            only = cohort.without(*(other for other in names if other != name))
+            rows = np.flatnonzero(only.present[:, 0])
+            values = np.zeros((len(cohort), cast("Encoder", encoder).features))
+            with torch.no_grad():
+                for start in range(0, len(rows), _PREDICTION_BATCH):
+                    chosen = rows[start : start + _PREDICTION_BATCH]
+                    inputs, masks = self._inputs(only, chosen)
+                    mask = masks.get(name, torch.zeros(0, dtype=torch.bool))
+                    values[chosen] = embed(encoder, inputs[name], mask).double().numpy()
+            result[name] = values
+        return result
+
+    def _nothing(self, records: int) -> np.ndarray:
+        return np.zeros((records, 0))
+
+    def _decide(self, values: dict[str, np.ndarray], present: np.ndarray) -> np.ndarray:
+        z = []
+        for name, encoder in zip(self.network_.names, self.network_.encoders, strict=True):
+            value = values[name]
+            width = cast("Encoder", encoder).features
+            z.append(torch.from_numpy(value if value.shape[1] else np.zeros((len(value), width))))
+        with torch.no_grad():
+            return self.decider_.decision(z, torch.from_numpy(present)).numpy() + self.correction_
+
+    def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
+        inputs, masks = self._inputs(cohort, np.array([0]))
+        order = tuple(present)
+        mask = torch.from_numpy(encoded.present)
+        correction = torch.from_numpy(self.correction_)
+        network = self.network_
+
+        def function(given: tuple[Tensor, ...]) -> Tensor:
+            size = len(given[0])
+            seen = dict(zip(order, given, strict=True))
+            z = []
+            for name, encoder in zip(network.names, network.encoders, strict=True):
+                if name not in seen:
+                    z.append(torch.zeros((size, cast("Encoder", encoder).features), dtype=torch.float64))
+                    continue
+                windows = masks[name].expand(size, -1) if name in masks else torch.zeros(0, dtype=torch.bool)
+                z.append(embed(encoder, seen[name].float(), windows).double())
+            logits = self.decider_.decision(z, mask.expand(size, -1)) + correction
+            return explained(logits, multilabel=self.multilabel_)
+
+        baselines = {}
+        for name in order:
+            baselines[name] = np.zeros(tuple(inputs[name].shape), np.float32)
+            if name not in masks:
+                baselines[name][:] = self.baselines_[name]
+        names = {name: tuple(p.names_) for name, p in self.tables_.items() if name in order}
+        return Explainable(order, {name: inputs[name].numpy() for name in order}, baselines, names, function, {})
+
+    @property
+    def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:
+        """The loss curve of the one network."""
+        return {"all modalities": self.curve_}
+
+    @property
+    def stored_(self) -> bool:
+        """Whether everything learned has a safe form on disk."""
+        return all(isinstance(choice, str | EncoderChoice) for choice in self.choices_.values())
+
+    def _learned(self) -> dict[str, Any]:
+        if not self.stored_:
+            raise StorageError(
+                "STORE_ENCODER",
+                place="encoder",
+                rule="encoders chosen by name can be stored",
+                found="one brought as a function",
+                remedy="Register it under a name; until then it is refitted where it is needed.",
+            )
+        encoders = zip(self.network_.names, self.network_.encoders, strict=True)
+        return {
+            "combine": self.combine,
+            "kind": self.kind,
+            "dropout": self.options.dropout,
+            "choices": {name: choice_state(choice) for name, choice in self.choices_.items()},
+            "shapes": {n: [list(cast("Encoder", e).input_shape), cast("Encoder", e).features] for n, e in encoders},
+            "weights": {key: value.numpy() for key, value in self.network_.state_dict().items()},
+            "tables": {name: preparation.to_state() for name, preparation in self.tables_.items()},
+            "baselines": self.baselines_,
+            "correction": self.correction_,
+            "curve": [asdict(epoch) for epoch in self.curve_],
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.combine, self.kind = state["combine"], state["kind"]
+        self.choices_ = {name: choice_from_state(choice) for name, choice in state["choices"].items()}
+        encoders: dict[str, Encoder] = {
+            name: RawTable(features)
+            if self.choices_[name] == RAW
+            else build_encoder(self.choices_[name], tuple(shape), seed=0, features=features)
+            for name, (shape, features) in state["shapes"].items()
+        }
+        widths = tuple(encoder.features for encoder in encoders.values())
+        operator = build_operator(self.combine, widths, features=_FUSED, seed=0)
+        network = JointNetwork(
+            encoders, operator, len(self.prior_), dropout=state["dropout"], single_heads=self.single_heads
+        )
+        network.load_state_dict({key: torch.from_numpy(value) for key, value in state["weights"].items()})
+        network.eval()
+        self.tables_ = {name: TablePreparation.from_state(table) for name, table in state["tables"].items()}
+        self.baselines_ = dict(state["baselines"])
+        self.correction_ = state["correction"]
+        self.curve_ = tuple(Epoch(**epoch) for epoch in state["curve"])
+        self._keep(network)
+
+
+@final
+class JointFusion(_TrainedTogether):
+    """Train the encoders of all modalities and what fuses them with one loss.
+
+    Parameters
+    ----------
+    combine : {"concat", "mean", "gated"}
+        The operator; `clinfuse.fusion.operators.operator_names` lists all.
+    kind : {"I", "II"}
+        Type I gives every modality a trained extractor; type II lets tables in as they are.
+    encoders : mapping of str to str, EncoderChoice or callable, optional
+        Network of a modality by its name; others take their kind's default.
+    options : TrainingOptions
+    seed : int
+
+    References
+    ----------
+    Huang et al. 2020, doi 10.1038/s41746-020-00341-z.
+
+    Examples
+    --------
+    >>> JointFusion().taxonomy()
+    'joint, type I'
+    """
+
+    single_heads = False
+
+    def __init__(
+        self,
+        *,
+        combine: str = "concat",
+        kind: Literal["I", "II"] = "I",
+        encoders: Mapping[str, Any] | None = None,
+        options: TrainingOptions = TrainingOptions(),
+        seed: int = 0,
+    ) -> None:
+        self.combine = combine
+        self.kind = kind
+        self.encoders = encoders
+        self.options = options
+        self.seed = seed
+
+    def taxonomy(self) -> str:
+        """Give ``"joint"`` and the type: the loss reaches the extractors."""
+        return f"joint, type {self.kind}"
+
+    def _chosen(self, cohort: Cohort) -> tuple[str, ...]:
+        tables = [m.name for m in cohort.modalities if m.kind == "ehr"]
+        if self.kind not in ("I", "II") or (self.kind == "II" and len(tables) in (0, len(cohort.names))):
+            raise ConfigError(
+                "JOINT_KIND",
+                place="joint fusion",
+                rule='kind must be "I", or "II" with both a table and another modality',
+                found=f"{len(tables)} tables among {len(cohort.names)} modalities",
+                remedy='Use kind = "I".',
+            )
+        return tuple(cohort.names)
+
+
+@final
+class HybridFusion(_TrainedTogether):
+    """Joint fusion whose every modality also has a head of its own; the prediction averages fused and single heads.
+
+    Parameters
+    ----------
+    combine : {"concat", "mean", "gated"}
+    encoders : mapping of str to str, EncoderChoice or callable, optional
+    options : TrainingOptions
+    seed : int
+
+    Examples
+    --------
+    >>> HybridFusion().taxonomy()
+    'hybrid (joint + late)'
+    """
+
+    single_heads = True
+    kind = "I"
+
+    def __init__(
+        self,
+        *,
+        combine: str = "concat",
+        encoders: Mapping[str, Any] | None = None,
+        options: TrainingOptions = TrainingOptions(),
+        seed: int = 0,
+    ) -> None:
+        self.combine = combine
+        self.encoders = encoders
+        self.options = options
+        self.seed = seed
+
+    def taxonomy(self) -> str:
+        """Give ``"hybrid (joint + late)"``: outside the three classes."""
+        return "hybrid (joint + late)"

@@ -1,0 +1,182 @@
+"""Late fusion: one model per modality, their predictions combined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clinfuse.cohort.cohort import Cohort
+from clinfuse.fusion.pooling import build_pool, pool_from_state
+from clinfuse.training.blocks import masked_copies
+from clinfuse.training.classifiers import Explainable, FusionClassifier, as_tensor, explained, refuse_single
+from clinfuse.training.encoded import Encoded
+from clinfuse.training.loop import Epoch
+from clinfuse.training.objective import class_prior
+from clinfuse.training.options import TrainingOptions
+from clinfuse.training.parts import differentiable, part_of
+from clinfuse.training.seeds import derived_seed
+from clinfuse.training.single import LearnerModel, NetworkModel, SingleRecipe, fit_single, single_from_state
+from clinfuse.training.splits import patient_folds
+from clinfuse.training.unimodal import default_learner
+
+
+@final
+class LateFusion(FusionClassifier):
+    """Combine the predictions of one model per modality.
+
+    Parameters
+    ----------
+    combine : {"stacked", "mean", "weighted", "logit mean", "evidence", "majority vote"}
+        ``"stacked"`` and ``"weighted"`` learn from predictions for patients that the models they come from never saw
+        (``inner_folds`` by patient); the models used afterwards are fitted on all training records.
+    encoders : mapping of str to str, EncoderChoice or callable, optional
+        Network of a modality by its name; others take their kind's default.
+    learners : mapping of str to {"logistic", "lightgbm"} or scikit-learn classifier, optional
+        Modalities that are learned from columns or summary features instead.
+    inner_folds : int
+    options : TrainingOptions
+    seed : int
+
+    References
+    ----------
+    Huang et al. 2020, doi 10.1038/s41746-020-00341-z.
+
+    Examples
+    --------
+    >>> LateFusion().taxonomy()
+    'late, stacked'
+    """
+
+    def __init__(
+        self,
+        *,
+        combine: str = "stacked",
+        encoders: Mapping[str, Any] | None = None,
+        learners: Mapping[str, Any] | None = None,
+        inner_folds: int = 3,
+        options: TrainingOptions = TrainingOptions(),
+        seed: int = 0,
+    ) -> None:
+        self.combine = combine
+        self.encoders = encoders
+        self.learners = learners
+        self.inner_folds = inner_folds
+        self.options = options
+        self.seed = seed
+
+    def taxonomy(self) -> str:
+        """Give ``"late"`` and how predictions are combined: the final model sees predictions only."""
+        return f"late, {self.combine}"
+
+    def _recipe(self, cohort: Cohort, name: str) -> SingleRecipe:
+        encoder = (self.encoders or {}).get(name)
+        learner = (self.learners or {}).get(name, default_learner(cohort, name, self.encoders))
+        return SingleRecipe(encoder=encoder, learner=learner, options=self.options, seed=self.seed)
+
+    def _fit(self, cohort: Cohort, labels: np.ndarray) -> None:
+        refuse_single(cohort, 2)
+        self.pool_ = build_pool(self.combine, self.prior_logits_, multilabel=self.multilabel_)
+        if self.pool_.learns:
+            self._fit_pool(cohort, labels)
+        recipes = {name: self._recipe(cohort, name) for name in self.modalities_}
+        self.models_ = {
+            name: fit_single(cohort, name, labels, recipe=recipe, prior=self.prior_, multilabel=self.multilabel_)
+            for name, recipe in recipes.items()
+        }
+
+    def _fit_pool(self, cohort: Cohort, labels: np.ndarray) -> None:
+        logits = self._unseen_logits(cohort, labels)
+        seed = derived_seed(self.seed, "pool")
+        owners, masks = masked_copies(cohort.present, cohort.record_ids, self.options, seed=seed)
+        kept = masks.any(1)
+        weights = 1 / np.bincount(owners)[owners]
+        self.pool_.fit(logits[owners][kept], masks[kept], labels[owners][kept], weights[kept])
+
+    def _unseen_logits(self, cohort: Cohort, labels: np.ndarray) -> np.ndarray:
+        """Out-of-fold logits, float64 (records, modalities, outputs): no model saw the patient it answers for."""
+        logits = np.zeros((len(cohort), len(self.modalities_), len(self.prior_)))
+        seed = derived_seed(self.seed, "inner")
+        cuts = patient_folds(labels, cohort.groups, cohort.record_ids, folds=self.inner_folds, seed=seed)
+        for train, test in cuts:
+            inner, outer = cohort[train], cohort[test]
+            prior = class_prior(labels[train], len(self.prior_), multilabel=self.multilabel_)
+            for column, name in enumerate(self.modalities_):
+                recipe = self._recipe(cohort, name)
+                model = fit_single(inner, name, labels[train], recipe=recipe, prior=prior, multilabel=self.multilabel_)
+                logits[test, column] = model.logits(outer)
+        return logits
+
+    def _encode(self, cohort: Cohort, names: list[str]) -> dict[str, np.ndarray]:
+        return {name: self.models_[name].logits(cohort) for name in names}
+
+    def _nothing(self, records: int) -> np.ndarray:
+        return np.zeros((records, len(self.prior_)))
+
+    def _decide(self, values: dict[str, np.ndarray], present: np.ndarray) -> np.ndarray:
+        stacked = np.stack([values[name] for name in self.modalities_], axis=1)
+        return self.pool_.combine(as_tensor(stacked), torch.from_numpy(present)).numpy()
+
+    def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
+        order = tuple(name for name in present if differentiable(self.models_[name]))
+        parts = {name: part_of(self.models_[name], cohort) for name in order}
+        fixed = as_tensor(np.stack([encoded.values[name] for name in self.modalities_], axis=1))
+        mask = torch.from_numpy(encoded.present)
+
+        def function(inputs: tuple[Tensor, ...]) -> Tensor:
+            size = len(inputs[0])
+            given = dict(zip(order, inputs, strict=True))
+            columns = [
+                parts[name].logits(given[name]) if name in given else fixed[:, k].expand(size, -1)
+                for k, name in enumerate(self.modalities_)
+            ]
+            logits = self.pool_.combine(torch.stack(columns, 1), mask.expand(size, -1))
+            return explained(logits, multilabel=self.multilabel_)
+
+        names = {name: part.feature_names for name, part in parts.items() if part.feature_names}
+        contributions = {}
+        for name in present:
+            model = self.models_[name]
+            if name in order or not isinstance(model, LearnerModel) or not self.pool_.linear or not model.stored:
+                continue
+            slope = self._slope(fixed, mask, self.modalities_.index(name))
+            contributions[name] = model.learner.contributions(model.table(cohort))[0, :-1] * slope
+            names[name] = tuple(model.blocks.preparations[name].names_)
+        return Explainable(
+            order,
+            {name: part.input for name, part in parts.items()},
+            {name: part.baseline for name, part in parts.items()},
+            names,
+            function,
+            contributions,
+        )
+
+    def _slope(self, logits: Tensor, mask: Tensor, column: int) -> float:
+        """By how much the fused logit rises per unit of one modality's logit, for a pool that is linear in it."""
+        up = logits.clone()
+        up[:, column, -1] += 1.0
+        before = explained(self.pool_.combine(logits, mask), multilabel=self.multilabel_)
+        after = explained(self.pool_.combine(up, mask), multilabel=self.multilabel_)
+        return float(after[0] - before[0])
+
+    @property
+    def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:
+        """The loss curve of every modality's network."""
+        return {name: m.curve for name, m in self.models_.items() if isinstance(m, NetworkModel)}
+
+    @property
+    def stored_(self) -> bool:
+        """Whether everything learned has a safe form on disk."""
+        return all(model.stored for model in self.models_.values())
+
+    def _learned(self) -> dict[str, Any]:
+        models = {name: model.to_state() for name, model in self.models_.items()}
+        return {"combine": self.combine, "pool": self.pool_.to_state(), "models": models}
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.combine = state["combine"]
+        self.pool_ = pool_from_state(state["pool"])
+        self.models_ = {name: single_from_state(model) for name, model in state["models"].items()}

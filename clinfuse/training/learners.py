@@ -1,0 +1,346 @@
+"""Learners on features: logistic regression, LightGBM, or any scikit-learn classifier, with one face."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch  # noqa: F401  (first: its wheel ships the OpenMP runtime that LightGBM's wheel expects to find)
+from lightgbm import Booster, Dataset
+from lightgbm import train as train_trees
+from sklearn.base import ClassifierMixin, clone
+from sklearn.linear_model import LogisticRegression
+
+from clinfuse.encoders.table import Style
+from clinfuse.errors import ConfigError, StorageError
+from clinfuse.training.seeds import derived_seed
+from clinfuse.training.splits import patient_folds
+
+_SMALLEST = 1e-6
+_PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+class Learner(ABC):
+    """A classifier on a table of features; logits out.
+
+    ``fit`` takes rows that may be masked copies of one record: ``owners`` says which record a row belongs to, and the
+    weights of a record's rows sum to one.
+    """
+
+    style: ClassVar[Style]
+    stored: ClassVar[bool] = True
+
+    @abstractmethod
+    def fit(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> Learner:
+        """Learn from a table, float64 (rows, width), and labels, int64 (rows,); gives itself."""
+
+    @abstractmethod
+    def logits(self, table: np.ndarray) -> np.ndarray:
+        """Give logits, float64 (rows, classes)."""
+
+    @abstractmethod
+    def contributions(self, table: np.ndarray) -> np.ndarray:
+        """Give each feature's additive part of the positive class's logit, float64 (rows, width + 1), last the bias."""
+
+    @abstractmethod
+    def to_state(self) -> dict[str, Any]:
+        """Give everything learned, as JSON values and arrays."""
+
+
+@final
+class LearnerRows:
+    """Which record each row of a training table belongs to.
+
+    Parameters
+    ----------
+    owners : ndarray of int64, (rows,)
+        Index of the record of each row.
+    groups, ids : ndarray of str, (records,)
+        Patient and id of each record.
+    seed : int
+    """
+
+    def __init__(self, owners: np.ndarray, groups: np.ndarray, ids: np.ndarray, *, seed: int) -> None:
+        self.owners = owners
+        self.groups = groups
+        self.ids = ids
+        self.seed = seed
+
+    @property
+    def weights(self) -> np.ndarray:
+        """One over the number of rows of the same record, float64 (rows,)."""
+        return 1 / np.bincount(self.owners)[self.owners]
+
+
+@final
+class Logistic(Learner):
+    """Logistic regression with a ridge penalty, chosen on inner patients by their log loss.
+
+    Parameters
+    ----------
+    penalty : float
+        scikit-learn's ``C``; 0 chooses it on inner patients.
+    """
+
+    style: ClassVar[Style] = "linear"
+
+    def __init__(self, *, penalty: float = 0.0) -> None:
+        self.penalty = penalty
+
+    def fit(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> Learner:
+        """Learn coefficients, float64 (classes, width), and intercepts, float64 (classes,)."""
+        self.penalty_ = self.penalty or self._chosen(table, labels, rows)
+        model = self._model(self.penalty_).fit(table, labels, sample_weight=rows.weights)
+        self._keep(model)
+        return self
+
+    def _keep(self, model: LogisticRegression) -> None:
+        coefficients, intercepts = model.coef_, model.intercept_
+        if len(coefficients) == 1:
+            coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
+            intercepts = np.concatenate([np.zeros(1), intercepts])
+        self.coefficients_, self.intercepts_ = coefficients.astype(np.float64), intercepts.astype(np.float64)
+
+    @staticmethod
+    def _model(penalty: float) -> LogisticRegression:
+        return LogisticRegression(C=penalty, solver="lbfgs", max_iter=2000, tol=1e-6)
+
+    def _chosen(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> float:
+        """Choose the penalty with the least log loss on inner patients; copies of a record stay on its side."""
+        first = np.unique(rows.owners, return_index=True)[1]
+        record_labels = labels[first]
+        smallest = min(len(np.unique(rows.groups[record_labels == k])) for k in np.unique(labels))
+        folds = min(5, smallest)
+        if folds < 2:
+            return _PENALTIES[1]
+        losses = np.zeros(len(_PENALTIES))
+        cuts = patient_folds(record_labels, rows.groups, rows.ids, folds=folds, seed=derived_seed(rows.seed, "penalty"))
+        for train, test in cuts:
+            inside, outside = np.isin(rows.owners, train), np.isin(rows.owners, test)
+            for k, penalty in enumerate(_PENALTIES):
+                model = self._model(penalty).fit(table[inside], labels[inside], sample_weight=rows.weights[inside])
+                chances = np.clip(model.predict_proba(table[outside]), _SMALLEST, 1)
+                picked = chances[np.arange(outside.sum()), labels[outside]]
+                losses[k] -= float(np.sum(rows.weights[outside] * np.log(picked)))
+        return _PENALTIES[int(np.argmin(losses))]
+
+    def logits(self, table: np.ndarray) -> np.ndarray:
+        """Give logits, float64 (rows, classes)."""
+        return table @ self.coefficients_.T + self.intercepts_
+
+    def contributions(self, table: np.ndarray) -> np.ndarray:
+        """Give coefficient times value of the positive against the first class, and the intercept last."""
+        slope = self.coefficients_[-1] - self.coefficients_[0]
+        bias = np.full((len(table), 1), self.intercepts_[-1] - self.intercepts_[0])
+        return np.concatenate([table * slope, bias], axis=1)
+
+    def to_state(self) -> dict[str, Any]:
+        """Give coefficients and intercepts."""
+        return {
+            "learner": "logistic",
+            "penalty": self.penalty_,
+            "coefficients": self.coefficients_,
+            "intercepts": self.intercepts_,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Logistic:
+        """Give the learner that `to_state` described."""
+        learner = cls()
+        learner.penalty_ = state["penalty"]
+        learner.coefficients_, learner.intercepts_ = state["coefficients"], state["intercepts"]
+        return learner
+
+
+@final
+class Trees(Learner):
+    """LightGBM with few, shallow trees, which small cohorts bear; missing features stay missing.
+
+    References
+    ----------
+    Ke et al. 2017, LightGBM (NeurIPS).
+    """
+
+    style: ClassVar[Style] = "tree"
+
+    def fit(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> Learner:
+        """Grow the trees."""
+        classes = len(np.unique(labels))
+        settings: dict[str, Any] = {
+            "objective": "binary" if classes == 2 else "multiclass",
+            "num_leaves": 4,
+            "learning_rate": 0.05,
+            "min_data_in_leaf": 20,
+            "min_sum_hessian_in_leaf": 1.0,
+            "lambda_l2": 5.0,
+            "feature_fraction": 0.6,
+            "bagging_fraction": 0.8,
+            "bagging_freq": 1,
+            "num_threads": 1,
+            "deterministic": True,
+            "force_row_wise": True,
+            "seed": derived_seed(rows.seed, "trees") % 2**31,
+            "verbosity": -1,
+        }
+        if classes > 2:
+            settings["num_class"] = classes
+        data = Dataset(table, label=labels, weight=rows.weights, free_raw_data=True)
+        self.booster_ = train_trees(settings, data, num_boost_round=150)
+        return self
+
+    def logits(self, table: np.ndarray) -> np.ndarray:
+        """Give raw scores, float64 (rows, classes); 0 for the first of two classes."""
+        raw = np.asarray(self.booster_.predict(table, raw_score=True, num_threads=1), dtype=np.float64)
+        return np.stack([np.zeros_like(raw), raw], axis=1) if raw.ndim == 1 else raw
+
+    def contributions(self, table: np.ndarray) -> np.ndarray:
+        """Give TreeSHAP values (Lundberg 2018, arXiv 1802.03888) of the positive class, the bias last."""
+        parts = np.asarray(self.booster_.predict(table, pred_contrib=True, num_threads=1), dtype=np.float64)
+        width = table.shape[1] + 1
+        if parts.shape[1] == width:
+            return parts
+        return parts[:, -width:] - parts[:, :width]
+
+    def to_state(self) -> dict[str, Any]:
+        """Give the trees as LightGBM's own text."""
+        return {"learner": "lightgbm", "trees": self.booster_.model_to_string()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Trees:
+        """Give the learner that `to_state` described."""
+        learner = cls()
+        learner.booster_ = Booster(model_str=state["trees"])
+        return learner
+
+
+@final
+class Brought(Learner):
+    """A scikit-learn classifier brought by the user: cross-validated, and refitted rather than stored.
+
+    Parameters
+    ----------
+    estimator : scikit-learn classifier with ``predict_proba``
+        Never fitted itself: a clone is. Rows are repeated rather than weighed where its ``fit`` takes no weights.
+    """
+
+    style: ClassVar[Style] = "linear"
+    stored = False
+
+    def __init__(self, estimator: ClassifierMixin) -> None:
+        self.estimator = estimator
+
+    def fit(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> Learner:
+        """Fit a clone; copies of a record weigh as one where the classifier can weigh rows."""
+        self.estimator_ = clone(self.estimator)
+        if "random_state" in self.estimator_.get_params():
+            self.estimator_.set_params(random_state=derived_seed(rows.seed, "estimator") % 2**32)
+        takes_weights = "sample_weight" in self.estimator_.fit.__code__.co_varnames
+        extra = {"sample_weight": rows.weights} if takes_weights else {}
+        self.estimator_.fit(table, labels, **extra)
+        return self
+
+    def logits(self, table: np.ndarray) -> np.ndarray:
+        """Give log probabilities, kept away from 0 and 1, float64 (rows, classes)."""
+        return np.log(np.clip(self.estimator_.predict_proba(table), _SMALLEST, 1 - _SMALLEST))
+
+    def contributions(self, table: np.ndarray) -> np.ndarray:
+        """Refuse: nothing is known of how this classifier adds up."""
+        raise ConfigError(
+            "EXPLAIN_LEARNER",
+            place="feature contributions",
+            rule="exist for logistic regression and LightGBM",
+            found="another classifier",
+            remedy="Read the modality shares, which exist for every classifier.",
+        )
+
+    def to_state(self) -> dict[str, Any]:
+        """Refuse: an arbitrary classifier has no safe form on disk."""
+        raise StorageError(
+            "STORE_LEARNER",
+            place="learner",
+            rule="logistic regression and LightGBM can be stored",
+            found="another classifier",
+            remedy="It is refitted from seed and inputs where it is needed.",
+        )
+
+
+@final
+class PerLabel(Learner):
+    """One learner for each label of a multilabel task; records whose label is unknown do not count for it.
+
+    Parameters
+    ----------
+    choice : {"logistic", "lightgbm"} or scikit-learn classifier
+    """
+
+    def __init__(self, choice: str | ClassifierMixin) -> None:
+        self.choice = choice
+        example = build_learner(choice, multilabel=False)
+        self.style = example.style  # type: ignore[misc]
+        self.stored = example.stored  # type: ignore[misc]
+
+    def fit(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> Learner:
+        """Fit one learner per label, labels int64 (rows, labels)."""
+        self.learners_ = []
+        for column in labels.T:
+            known = column >= 0
+            kept, owners = np.unique(rows.owners[known], return_inverse=True)
+            inner = LearnerRows(owners, rows.groups[kept], rows.ids[kept], seed=rows.seed)
+            self.learners_.append(build_learner(self.choice, multilabel=False).fit(table[known], column[known], inner))
+        return self
+
+    def logits(self, table: np.ndarray) -> np.ndarray:
+        """Give one logit per label, float64 (rows, labels)."""
+        each = [learner.logits(table) for learner in self.learners_]
+        return np.stack([logits[:, 1] - logits[:, 0] for logits in each], axis=1)
+
+    def contributions(self, table: np.ndarray) -> np.ndarray:
+        """Give the parts of the last label's logit."""
+        return self.learners_[-1].contributions(table)
+
+    def to_state(self) -> dict[str, Any]:
+        """Give every learner's state."""
+        return {"learner": "per label", "choice": self.choice, "each": [one.to_state() for one in self.learners_]}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> PerLabel:
+        """Give the learners that `to_state` described."""
+        learner = cls(state["choice"])
+        learner.learners_ = [learner_from_state(one) for one in state["each"]]
+        return learner
+
+
+def build_learner(choice: str | ClassifierMixin, *, multilabel: bool) -> Learner:
+    """Give an unfitted learner.
+
+    Parameters
+    ----------
+    choice : {"logistic", "lightgbm"} or scikit-learn classifier
+    multilabel : bool
+
+    Raises
+    ------
+    ConfigError
+        ``LEARNER_NAME``: another name.
+    """
+    if multilabel:
+        return PerLabel(choice)
+    if not isinstance(choice, str):
+        return Brought(choice)
+    if choice not in ("logistic", "lightgbm"):
+        raise ConfigError(
+            "LEARNER_NAME",
+            place="learner",
+            rule='must be "logistic", "lightgbm" or a scikit-learn classifier',
+            found="another name",
+            remedy="Correct learner.",
+        )
+    return Logistic() if choice == "logistic" else Trees()
+
+
+def learner_from_state(state: Mapping[str, Any]) -> Learner:
+    """Give the stored learner."""
+    readers = {"logistic": Logistic.from_state, "lightgbm": Trees.from_state, "per label": PerLabel.from_state}
+    return readers[state["learner"]](state)

@@ -1,0 +1,186 @@
+"""The networks that the one loop trains: a single modality with its head, and several modalities joined."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+
+from clinfuse.encoders.base import Encoder, pool_windows
+from clinfuse.fusion.operators import Operator
+
+
+def embed(encoder: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
+    """Give one embedding per record; a record of several windows is the mean over those it has.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    x : Tensor of float32, (batch, ...)
+        Prepared inputs; with a window axis after the batch axis where ``mask`` is not empty.
+    mask : Tensor of bool, (batch, windows)
+        Which windows exist; empty where the modality has no windows.
+
+    Returns
+    -------
+    Tensor of float32, (batch, features)
+    """
+    if mask.numel() == 0:
+        return cast("Tensor", encoder(x))
+    # Only windows that exist are encoded: a filler must not cost time or reach any statistic.
+    flat, kept = x.flatten(0, 1), mask.flatten()
+    encoded = encoder(flat[kept])
+    z = encoded.new_zeros((len(flat), encoded.shape[1])).masked_scatter(kept[:, None], encoded)
+    return pool_windows(z.unflatten(0, mask.shape), mask)
+
+
+@final
+class RawTable(Encoder):
+    """A prepared table as it is, without an extractor of its own (joint fusion, type II).
+
+    Parameters
+    ----------
+    width : int
+        Prepared columns.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__((width,), features=width)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Give the row as a single token, float32 (batch, 1, width)."""
+        return x[:, None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the row, float32 (batch, width)."""
+        return x
+
+
+class TrainableNetwork(nn.Module, ABC):
+    """What the loop trains: anything that answers for a batch of records."""
+
+    @abstractmethod
+    def answers(
+        self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Give every set of logits the loss is taken of, with the rows it counts for.
+
+        Parameters
+        ----------
+        inputs : mapping of str to Tensor of float32, (batch, ...)
+        masks : mapping of str to Tensor of bool, (batch, windows)
+            Only for modalities that have windows.
+        present : Tensor of bool, (batch, modalities)
+
+        Returns
+        -------
+        list of (Tensor of float32 (batch, outputs), Tensor of bool (batch,))
+        """
+
+
+@final
+class SingleNetwork(TrainableNetwork):
+    """One modality's encoder with a linear head.
+
+    No rectifier stands between embedding and head: with one, a narrow head died in some fits and answered a constant.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    outputs : int
+        Classes, or labels if multilabel.
+    dropout : float
+        Share of the embedding set to zero in training.
+    """
+
+    def __init__(self, encoder: Encoder, outputs: int, *, dropout: float) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(encoder.features, outputs)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Give logits, float32 (batch, outputs)."""
+        return cast("Tensor", self.head(self.dropout(embed(self.encoder, x, mask))))
+
+    def answers(
+        self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Give the logits of the only modality of a batch in which every record has it."""
+        ((name, x),) = inputs.items()
+        return [(self(x, masks.get(name, torch.zeros(0, dtype=torch.bool))), present[:, 0])]
+
+
+@final
+class JointNetwork(TrainableNetwork):
+    """Encoders of several modalities, the operator that fuses them and a head, trained together.
+
+    Parameters
+    ----------
+    encoders : mapping of str to Encoder
+        In the cohort's order.
+    operator : Operator
+    outputs : int
+        Classes, or labels if multilabel.
+    dropout : float
+        Share of the fused vector set to zero in training.
+    single_heads : bool
+        Whether every modality also has a head of its own (hybrid fusion).
+    """
+
+    def __init__(
+        self, encoders: Mapping[str, Encoder], operator: Operator, outputs: int, *, dropout: float, single_heads: bool
+    ) -> None:
+        super().__init__()
+        self.names = tuple(encoders)
+        self.encoders = nn.ModuleList(encoders.values())
+        self.operator = operator
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(operator.features, outputs)
+        heads = [nn.Linear(encoder.features, outputs) for encoder in encoders.values()] if single_heads else []
+        self.heads = nn.ModuleList(heads)
+
+    def embed_present(self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor) -> list[Tensor]:
+        """Give each modality's embeddings (batch, features), zeros where absent: only present rows are encoded."""
+        result = []
+        for column, (name, encoder) in enumerate(zip(self.names, self.encoders, strict=True)):
+            rows = present[:, column]
+            mask = masks.get(name, torch.zeros(0, dtype=torch.bool))
+            width = cast("Encoder", encoder).features
+            z = torch.zeros((len(present), width), device=present.device)
+            if bool(rows.any()):
+                z = z.masked_scatter(
+                    rows[:, None], embed(encoder, inputs[name][rows], mask[rows] if len(mask) else mask)
+                )
+            result.append(z)
+        return result
+
+    def fused_logits(self, z: list[Tensor], present: Tensor) -> Tensor:
+        """Give the logits of the fused head (batch, outputs)."""
+        return cast("Tensor", self.head(self.dropout(self.operator(z, present))))
+
+    def single_logits(self, z: list[Tensor]) -> list[Tensor]:
+        """Give the logits of every modality's own head, each (batch, outputs); empty without such heads."""
+        return [head(part) for head, part in zip(self.heads, z, strict=True)] if len(self.heads) else []
+
+    def answers(
+        self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Give the fused logits for every record, then each single head's for the records that have its modality."""
+        z = self.embed_present(inputs, masks, present)
+        everyone = torch.ones(len(present), dtype=torch.bool, device=present.device)
+        singles = zip(self.single_logits(z), present.T, strict=False)
+        return [(self.fused_logits(z, present), everyone), *singles]
+
+    def decision(self, z: list[Tensor], present: Tensor) -> Tensor:
+        """Give the logits a prediction is made of: fused, averaged with the mean of present single heads if any."""
+        fused = self.fused_logits(z, present)
+        singles = self.single_logits(z)
+        if not singles:
+            return fused
+        weights = present.to(fused.dtype)[..., None]
+        mean = (torch.stack(singles, 1).nan_to_num() * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return (fused + mean) / 2
