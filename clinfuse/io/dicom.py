@@ -31,6 +31,7 @@ __all__ = [
 AIR_HU = -1024.0
 _PLAUSIBLE_HU = (-2048.0, 8192.0)
 _PLAUSIBLE_SHARE = 0.01
+_FILLER_BAND_HU = 64.0
 _SAME_PLANE = 1e-4
 _TAGS = (
     *("SpecificCharacterSet", "SOPClassUID", "ImageType", "Modality", "PatientID", "SeriesInstanceUID"),
@@ -57,9 +58,10 @@ def read_ct(source: Path | Sequence[Path]) -> Volume:
     """The CT series as Hounsfield units, its axes nearest to RAS+.
 
     Slices are ordered by their position along the slice normal, never by file name or instance number, and each is
-    rescaled by its own slope and intercept. Padding (``PixelPaddingValue``, ``PixelPaddingRangeLimit``, or one value
-    below -2048 HU that fills a part of a slice undeclared) becomes air, -1024 HU. Localizers and objects without an image are left out; in a folder so is every file that is not DICOM.
-    A single slice takes its third spacing from ``SliceThickness``.
+    rescaled by its own slope and intercept. Padding becomes air, -1024 HU: ``PixelPaddingValue`` up to
+    ``PixelPaddingRangeLimit``, and one number below -2048 HU (give or take 64) that fills a part of a slice undeclared.
+    Localizers and objects without an image are left out; in a folder so is every file that is not DICOM. A single
+    slice takes its third spacing from ``SliceThickness``.
 
     Parameters
     ----------
@@ -184,10 +186,13 @@ def _hounsfield(dataset: Dataset) -> np.ndarray:
 
 
 def _without_filler(hu: np.ndarray) -> np.ndarray:
-    """Scanners fill the corners outside the scanned circle with one number, often undeclared (-2000 as stored)."""
-    lowest = hu.min()
-    if lowest < _PLAUSIBLE_HU[0] and (hu[hu < _PLAUSIBLE_HU[0]] == lowest).all():
-        hu[hu == lowest] = AIR_HU
+    """Scanners fill the corners outside the scanned circle with one number, often undeclared (-2000 as stored).
+
+    Lossy compression spreads that number a little.
+    """
+    low = hu < _PLAUSIBLE_HU[0]
+    if low.any():
+        hu[low & (np.abs(hu - np.median(hu[low])) <= _FILLER_BAND_HU)] = AIR_HU
     return hu
 
 

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from clinfuse.errors import DataError
+from clinfuse.io.dicom import index_dicom, read_ct, scan_dicom
+from clinfuse.io.dicom_index import acquisition_time
+
+Writer = Callable[..., Path]
+HEAD = {"SeriesInstanceUID": "1.2.3.1", "SeriesDescription": "head", "AcquisitionDate": "20240501"}
+
+
+@pytest.fixture
+def export(
+    tmp_path: Path, series_folder: Writer, film_file: Writer, slice_file: Writer, stored_volume: np.ndarray
+) -> Path:
+    """Two CT series of one visit mixed in one folder, a film elsewhere, and what else lies in an export."""
+    series_folder(tmp_path / "a", stored_volume, **HEAD, ContrastBolusAgent="IOHEXOL", AcquisitionTime="093000.5")
+    for k, stored in enumerate(stored_volume[:3]):
+        tags = {"SeriesInstanceUID": "1.2.3.2", "SeriesDate": "20240501", "SeriesTime": "1015"}
+        slice_file(tmp_path / "a" / f"x{k}", stored, 9.0 - k, SliceThickness=None, **tags)
+    slice_file(tmp_path / "a" / "scout", stored_volume[0], 0.0, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    film_file(tmp_path / "b c" / "ä" / "1", np.eye(8, dtype=np.uint16), PatientID="7", StudyDate="20230101")
+    (tmp_path / "DICOMDIR.txt").write_text("no image")
+    (tmp_path / "empty").write_bytes(b"")
+    return tmp_path
+
+
+def test_series_are_found_wherever_they_lie(export: Path) -> None:
+    head, body, film = index_dicom(export)
+    assert [len(series.files) for series in (head, body, film)] == [5, 3, 1]
+    assert (head.patient_id, head.series_uid, head.modality, head.description) == ("00123", "1.2.3.1", "CT", "head")
+    assert (head.contrast, body.contrast) == (True, False)
+    assert (head.thickness_mm, np.isnan(body.thickness_mm)) == (3.0, True)
+    assert (head.rows, head.columns) == (4, 6)
+    assert head.time == np.datetime64("2024-05-01T09:30:00")
+    assert body.time == np.datetime64("2024-05-01T10:15:00")
+    assert (film.patient_id, film.modality, film.time) == ("7", "DX", np.datetime64("2023-01-01T00:00:00"))
+
+
+def test_files_are_in_slice_order_and_can_be_read(export: Path, stored_volume: np.ndarray) -> None:
+    head, body, _ = index_dicom(export)
+    assert [file.name for file in head.files] == ["IM005", "IM004", "IM003", "IM002", "IM001"]
+    assert [file.name for file in body.files] == ["x2", "x1", "x0"]
+    expected = stored_volume[:, ::-1, ::-1].transpose(2, 1, 0) - 1024.0
+    np.testing.assert_array_equal(read_ct(head.files).array, expected)
+
+
+def test_what_is_left_out_is_counted(export: Path) -> None:
+    whole = (export / "a" / "IM001").read_bytes()
+    (export / "cut").write_bytes(whole[:500])
+    scan = scan_dicom(export)
+    assert [file.name for file in scan.damaged] == ["cut"]
+    assert scan.other == 3
+    assert len(scan.series) == 3
+
+
+def test_two_patients_are_never_one_series(tmp_path: Path, slice_file: Writer, stored_volume: np.ndarray) -> None:
+    slice_file(tmp_path / "1", stored_volume[0], 0.0, PatientID="1")
+    slice_file(tmp_path / "2", stored_volume[1], 1.0, PatientID="2")
+    assert [(series.patient_id, len(series.files)) for series in index_dicom(tmp_path)] == [("1", 1), ("2", 1)]
+
+
+def test_without_positions_the_instance_number_orders(tmp_path: Path, film_file: Writer) -> None:
+    for name, number in (("a", 10), ("b", 9), ("c", 1)):
+        film_file(tmp_path / name, np.eye(4, dtype=np.uint8), InstanceNumber=number)
+    assert [file.name for file in index_dicom(tmp_path)[0].files] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"AcquisitionDateTime": "20240102030405.6+0100", "StudyDate": "20200101"}, "2024-01-02T03:04:05"),
+        ({"AcquisitionDate": "20240102", "AcquisitionTime": "0304"}, "2024-01-02T03:04:00"),
+        ({"AcquisitionDate": "20240102", "SeriesDate": "20240102", "SeriesTime": "05"}, "2024-01-02T05:00:00"),
+        ({"AcquisitionDate": "2024.01.02", "AcquisitionTime": "03:04:05"}, "2024-01-02T03:04:05"),
+        ({"AcquisitionDate": "20240230", "AcquisitionTime": "0304", "StudyDate": "20240301"}, "2024-03-01T00:00:00"),
+        ({"AcquisitionTime": "0304"}, "NaT"),
+        ({}, "NaT"),
+    ],
+)
+def test_the_time_of_an_image(tags: dict[str, str], expected: str) -> None:
+    dataset = Dataset()
+    dataset.update({})
+    for keyword, value in tags.items():
+        dataset.add_new(keyword, "LO", value)
+    assert str(acquisition_time(dataset)) == expected
+
+
+def test_an_absent_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"\[DCM_FOLDER\]"):
+        index_dicom(tmp_path / "absent")
+
+
+def test_real_exports_are_indexed(shared_data: Path) -> None:
+    scan = scan_dicom(shared_data / "formats" / "dicom")
+    assert sorted((series.modality, len(series.files)) for series in scan.series if len(series.files) > 2) == [
+        ("CT", 16),
+        ("CT", 28),
+        ("MR", 4),
+        ("MR", 12),
+    ]
+    tilted = next(series for series in scan.series if len(series.files) == 28)
+    assert sorted(file.name for file in tilted.files) == [f"{k:02d}.dcm" for k in range(1, 29)]
