@@ -307,7 +307,7 @@ def _width(network: nn.Module, shape: tuple[int, ...]) -> int:
 def _make(choice: EncoderChoice, shape: tuple[int, ...]) -> nn.Module:
     valid = sorted(name for name, e in _ENCODERS.items() if len(shape) in {_AXES[kind] for kind in e.kinds})
     if choice.name not in valid:
-        near = difflib.get_close_matches(choice.name, valid, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(choice.name.strip().lower(), valid, n=1, cutoff=0.5)
         _refuse(
             "ENCODER_UNKNOWN",
             f"an encoder for inputs with {len(shape)} axes: {', '.join(valid)}",

@@ -273,10 +273,10 @@ class EfficientNetEncoder(ImageEncoder):
             list(_B0),
             spatial_dims=self.dimensions,
             in_channels=input_shape[0],
-            num_classes=features,
             drop_connect_rate=drop_connect,
         )
-        self.head = net._fc
+        # The network's own last layer is drawn so wide that embeddings would begin with a spread of 10.
+        self.head = nn.Linear(net._fc.in_features, features)
         net._fc = nn.Identity()
         net.pad_by_input()
         self.backbone = without_batch_norm(net)

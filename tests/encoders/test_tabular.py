@@ -1,0 +1,39 @@
+"""The table encoder."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from clinfuse.encoders.tabular import TableMLP
+from clinfuse.errors import ConfigError
+
+
+def test_layers_and_width_can_be_chosen() -> None:
+    network = TableMLP((5,), features=3, hidden=8, layers=2)
+    assert sum(p.numel() for p in network.parameters()) == (5 * 8 + 8) + (8 * 8 + 8) + (8 * 3 + 3)
+
+
+def test_dropout_acts_in_training_only() -> None:
+    network, row = TableMLP((5,), dropout=0.9), torch.ones(1, 5)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        assert not torch.equal(network.train()(row), network(row))
+    assert torch.equal(network.eval()(row), network(row))
+
+
+def test_a_token_says_what_one_column_would_alone() -> None:
+    network = TableMLP((4,)).eval()
+    row = torch.tensor([[1.0, -2.0, 0.0, 3.0]])
+    tokens = network.tokens(row)
+    assert tokens.shape == (1, 4, 16)
+    for column in range(4):
+        alone = torch.zeros(1, 4)
+        alone[0, column] = row[0, column]
+        torch.testing.assert_close(tokens[:, column], network(alone))
+
+
+@pytest.mark.parametrize(("shape", "options"), [((2, 3), {}), ((3,), {"layers": 0}), ((3,), {"hidden": 0})])
+def test_settings_that_make_no_network_are_refused(shape: tuple[int, ...], options: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=r"ENCODER_SHAPE|ENCODER_OPTION"):
+        TableMLP(shape, **options)
