@@ -92,10 +92,16 @@ def _image(data: bytes) -> nib.Nifti1Image:
     if data[start : start + 4] != magic:
         _refuse("NIFTI_FORMAT", "header and image in one file (.nii)", "another format", "Convert the pair to .nii.")
     try:
-        return _KINDS[size].from_bytes(data)
+        raw = _KINDS[size].header_class(data[:size], check=False)
+        slope, intercept = float(raw["scl_slope"]), float(raw["scl_inter"])
+        image = _KINDS[size].from_bytes(data)
     # nibabel checks the header with many kinds of error, and some print what they found.
     except Exception:
         _refuse("NIFTI_DAMAGED", "a header that can be read", "a damaged one")
+    # The standard lets a slope of 0 mean "no scaling", and nibabel reads NaN so; it reads infinity so too.
+    if np.isinf(slope) or (np.isfinite(slope) and slope != 0 and not np.isfinite(intercept)):
+        _refuse("NIFTI_SCALE", "finite scl_slope and scl_inter", "others")
+    return image
 
 
 def _affine(image: nib.Nifti1Image) -> np.ndarray:
@@ -133,15 +139,18 @@ def _array(image: nib.Nifti1Image, size: int, unit: str) -> np.ndarray:
         _refuse("NIFTI_AXES", "three axes, none empty", f"{len(shape)} axes", "Select one volume and save it alone.")
     if stored.kind not in "iuf":
         _refuse("NIFTI_TYPE", "real numbers", "colours or complex numbers")
-    if int(image.header["vox_offset"]) + stored.itemsize * int(np.prod(shape, dtype=np.int64)) > size:
+    # nibabel clears offset, slope and intercept in the header of an image it has opened; the array proxy keeps them.
+    start = int(image.dataobj.offset)
+    if start < int(image.header["sizeof_hdr"]):
+        _refuse("NIFTI_DAMAGED", "data that begin behind the header", "data inside the header")
+    if start + stored.itemsize * int(np.prod(shape, dtype=np.int64)) > size:
         _refuse("NIFTI_TRUNCATED", "data for every voxel", "fewer bytes than voxels")
     try:
         array = (
             np.asanyarray(image.dataobj) if unit == "label" else image.get_fdata(dtype=np.float32, caching="unchanged")
         )
-    # An infinite scl_slope is refused by nibabel here, in several ways.
     except Exception:
-        _refuse("NIFTI_SCALE", "finite scl_slope and scl_inter", "others")
+        _refuse("NIFTI_DAMAGED", "image data that can be read", "damaged ones")
     array = array.reshape(shape, order="A")
     return _labels(array) if unit == "label" else array
 

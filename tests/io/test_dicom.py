@@ -220,7 +220,9 @@ def test_spacing_that_differs_by_half_a_percent_is_even(tmp_path: Path, slice_fi
 
 def test_a_leaning_stack_is_refused_in_degrees(tmp_path: Path, slice_file: Writer, stored_volume: np.ndarray) -> None:
     for k, stored in enumerate(stored_volume):
-        slice_file(tmp_path / str(k), stored, 0.0, ImagePositionPatient=[0.0, k * np.tan(np.radians(20.0)) * 3, k * 3.0])
+        slice_file(
+            tmp_path / str(k), stored, 0.0, ImagePositionPatient=[0.0, k * np.tan(np.radians(20.0)) * 3, k * 3.0]
+        )
     with pytest.raises(DataError, match=r"\[CT_TILT\].*leans by 20\.0 degrees"):
         read_ct(tmp_path)
 

@@ -38,9 +38,7 @@ def test_spacing_falls_back_to_the_detector_and_then_to_unknown(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("window", [{}, {"WindowCenter": [900, 5], "WindowWidth": [701, 5]}, {"VOILUTSequence": True}])
-def test_monochrome1_is_inverted_exactly_once(
-    tmp_path: Path, film_file: Writer, window: dict[str, object]
-) -> None:
+def test_monochrome1_is_inverted_exactly_once(tmp_path: Path, film_file: Writer, window: dict[str, object]) -> None:
     if "VOILUTSequence" in window:
         window = {"VOILUTSequence": table([v * v // 4096 for v in range(4096)])}
     plain = read_xray(film_file(tmp_path / "a", RAMP, **window)).array
@@ -129,7 +127,5 @@ def test_a_real_film_and_its_inverted_twin(shared_data: Path) -> None:
     folder = shared_data / "formats" / "dicom" / "cxr"
     (film,) = folder.glob("1.2.276*.dcm")
     # The twin holds the same pixels under MONOCHROME1: what is shown must be its negative.
-    np.testing.assert_allclose(
-        read_xray(folder / "Fake_MONOHR1.dcm").array, 1.0 - read_xray(film).array, atol=1e-6
-    )
+    np.testing.assert_allclose(read_xray(folder / "Fake_MONOHR1.dcm").array, 1.0 - read_xray(film).array, atol=1e-6)
     assert read_xray(film).spacing_mm == (0.168, 0.168)
