@@ -24,6 +24,9 @@ class Entry:
         One sentence without any patient value.
     excluded : bool
         Whether the record itself was left out because of it.
+    note : bool
+        Whether nothing was refused at all: something a reader would want to know, such as series that the declared
+        filter passed over.
     """
 
     code: str
@@ -31,6 +34,7 @@ class Entry:
     key: str
     text: str
     excluded: bool = False
+    note: bool = False
 
 
 @final
@@ -85,7 +89,7 @@ class Ledger:
     @property
     def refused(self) -> dict[str, int]:
         """Number of files refused, by code, most frequent first."""
-        return dict(Counter(entry.code for entry in self.entries if not entry.excluded).most_common())
+        return dict(Counter(entry.code for entry in self.entries if not (entry.excluded or entry.note)).most_common())
 
     def plus(self, *entries: Entry) -> Ledger:
         """The same ledger with further entries at its end."""

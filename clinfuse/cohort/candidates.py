@@ -1,0 +1,286 @@
+"""Files that may belong to a record: found by DICOM header, file-name pattern or path column."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from clinfuse.cohort.contract import Contract
+from clinfuse.cohort.declarations import FileSource, SeriesFilter
+from clinfuse.cohort.joins import PATIENT
+from clinfuse.cohort.notes import Notes
+from clinfuse.cohort.owners import owners
+from clinfuse.cohort.patterns import file_pattern
+from clinfuse.cohort.tables import TableBook, inside, require
+from clinfuse.cohort.visits import Visits
+from clinfuse.errors import ClinfuseError, DataError
+from clinfuse.io.dicom_file import dicom_header
+from clinfuse.io.dicom_index import DicomSeries, scan_dicom
+from clinfuse.io.eeg import eeg_header
+
+_DICOM_KINDS = {"ct": ("CT",), "xray": ("CR", "DX", "MG")}
+_UNDATED = np.datetime64("NaT", "s")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One series or file.
+
+    Parameters
+    ----------
+    records : tuple of int
+        Positions of the records whose it is by id.
+    files : tuple of Path
+        Relative to the cohort folder.
+    time : datetime64[s]
+        When it was made, NaT where nothing says.
+    slices : int
+        Number of images.
+    """
+
+    records: tuple[int, ...]
+    files: tuple[Path, ...]
+    time: np.datetime64 = _UNDATED
+    slices: int = 1
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Search:
+    """All that is needed to look for the files of one modality.
+
+    Parameters
+    ----------
+    name : str
+    source : FileSource
+    kind : str
+    contract : Contract
+    root : Path
+        The cohort folder, resolved.
+    visits : Visits
+    book : TableBook
+    notes : Notes
+    """
+
+    name: str
+    source: FileSource
+    kind: str
+    contract: Contract
+    root: Path
+    visits: Visits
+    book: TableBook
+    notes: Notes
+
+    def refuse(self, error: ClinfuseError, records: Sequence[int] = ()) -> None:
+        """Note a file that cannot be used."""
+        key = self.visits.keys[records[0]] if len(records) == 1 else ""
+        self.notes.refuse(error.code, self.name, f"{error.rule}; found {error.found}.", key=key)
+
+
+def find_candidates(search: Search) -> list[Candidate]:
+    """Every series or file of a modality that belongs to a record, in the order of their paths.
+
+    How many met a record is noted as a match; files that cannot be used are noted with their code.
+
+    Raises
+    ------
+    DataError
+        ``COLUMN_ABSENT``, ``TABLE_JOIN``, ``FOLDER_ABSENT``; any refusal if reading is strict.
+    ConfigError
+        ``FILES_PATTERN``.
+    """
+    ways: tuple[tuple[str | None, Callable[[Search], list[Candidate]]], ...] = (
+        (search.source.folder, _by_header),
+        (search.source.files, _by_name),
+        (search.source.column, _by_column),
+    )
+    find = next(way for said, way in ways if said is not None)
+    found = sorted(find(search), key=lambda candidate: candidate.files)
+    search.notes.match(search.visits.joins.match(search.name, [candidate.records for candidate in found]))
+    return [candidate for candidate in found if candidate.records]
+
+
+def _by_header(search: Search) -> list[Candidate]:
+    said = search.source.id
+    header, system = (said.header, said.system) if said is not None else ("PatientID", PATIENT)
+    folder = inside(search.root, str(search.source.folder))
+    if not folder.is_dir():
+        raise DataError(
+            "FOLDER_ABSENT",
+            place=f"modalities.{search.name}.folder",
+            rule="a folder of this name, counted from the one that holds cohort.toml",
+            found="none",
+            remedy="Correct the name.",
+        )
+    candidates = []
+    for made in _series(search, folder):
+        number = made.series.patient_id
+        if header != "PatientID":
+            try:
+                number = dicom_header(made.series.files[0], header)
+            except DataError as error:
+                search.refuse(error)
+                continue
+        records = search.visits.joins.records(system, number)
+        candidates += [replace(candidate, records=records) for candidate in made.candidates]
+    return candidates
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Found:
+    series: DicomSeries
+    candidates: tuple[Candidate, ...]
+
+
+def _series(search: Search, folder: Path) -> Iterator[_Found]:
+    """The series below a folder that are of the kind and meet the declared filter; ids are not looked at."""
+    scan = scan_dicom(folder)
+    for _ in scan.damaged:
+        search.notes.refuse("DCM_DAMAGED", search.name, "A DICOM file whose header cannot be read.")
+    kept = [series for series in scan.series if series.modality in _DICOM_KINDS[search.kind]]
+    chosen = [series for series in kept if search.source.series is None or meets(series, search.source.series)]
+    passed = {"SERIES_KIND": len(scan.series) - len(kept), "SERIES_FILTER": len(kept) - len(chosen)}
+    for code, count in passed.items():
+        if count:
+            why = "of another kind" if code == "SERIES_KIND" else "that do not meet the filter"
+            search.notes.tell(code, search.name, f"{count} series {why} are passed over.")
+    for series in chosen:
+        files = [file for file in (_relative(search, path) for path in series.files) if file is not None]
+        if len(files) < len(series.files):
+            continue
+        groups = [tuple(files)] if search.kind == "ct" else [(file,) for file in files]
+        made = tuple(Candidate((), group, series.time.astype("datetime64[s]"), len(group)) for group in groups)
+        yield _Found(series, made)
+
+
+def meets(series: DicomSeries, wanted: SeriesFilter) -> bool:
+    """Whether a series meets a declared filter; a thickness that the file does not say meets none."""
+    if wanted.description is not None and not fnmatchcase(series.description.casefold(), wanted.description.casefold()):
+        return False
+    if wanted.thickness_mm is not None:
+        low, high = wanted.thickness_mm
+        if not low <= series.thickness_mm <= high:
+            return False
+    return wanted.contrast is None or series.contrast == wanted.contrast
+
+
+def _by_name(search: Search) -> list[Candidate]:
+    pattern = file_pattern(str(search.source.files), f"modalities.{search.name}.files")
+    joins = search.visits.joins
+    for system, banned in pattern.holes:
+        if any(character in number for number in joins.numbers(system) for character in banned):
+            raise DataError(
+                "FILES_AMBIGUOUS",
+                place=f"modalities.{search.name}.files",
+                rule=f"ids without the character that ends them in the pattern ({banned})",
+                found="ids that hold it",
+                remedy="Write a pattern in which nothing varies beside the id, or use a path column.",
+            )
+    found: list[tuple[Path, tuple[int, ...]]] = []
+    for file in _files_below(search, pattern.start):
+        numbers = pattern.ids(file.as_posix())
+        if numbers:
+            each = [joins.records(hole[0], number) for hole, number in zip(pattern.holes, numbers, strict=True)]
+            found.append((file, tuple(row for row in each[0] if all(row in rows for rows in each[1:]))))
+    return _from_files(search, found)
+
+
+def _files_below(search: Search, start: str) -> Iterator[Path]:
+    top = inside(search.root, start)
+    for folder, folders, names in os.walk(top):
+        folders.sort()
+        for name in sorted(names):
+            file = _relative(search, Path(folder) / name)
+            if file is not None:
+                yield file
+
+
+def _from_files(search: Search, found: Sequence[tuple[Path, tuple[int, ...]]]) -> list[Candidate]:
+    """Candidates for files whose owners are known: slices of one series together, everything else one by one."""
+    owner = dict(found)
+    dated = search.visits.dated or search.source.series is not None
+    if search.kind == "ct" or (search.kind == "xray" and dated):
+        scanned = [made for top in _tops(owner) for made in _series(search, search.root / top)]
+        candidates = []
+        for candidate in (candidate for made in scanned for candidate in made.candidates):
+            files = tuple(file for file in candidate.files if file in owner)
+            if files and len({owner[file] for file in files}) == 1:
+                candidates.append(Candidate(owner[files[0]], files, candidate.time, len(files)))
+        known = {file for candidate in candidates for file in candidate.files}
+        if search.kind == "ct" or search.source.series is not None:
+            return candidates
+        return candidates + [Candidate(rows, (file,)) for file, rows in found if file not in known]
+    candidates = [Candidate(rows, (file,)) for file, rows in found]
+    return [_dated(search, candidate) for candidate in candidates] if dated and search.kind == "eeg" else candidates
+
+
+def _tops(files: Sequence[Path] | dict[Path, tuple[int, ...]]) -> list[Path]:
+    """Folders that hold the files, none of them inside another."""
+    folders = sorted({file.parent for file in files})
+    return [folder for folder in folders if not any(folder != top and folder.is_relative_to(top) for top in folders)]
+
+
+def _dated(search: Search, candidate: Candidate) -> Candidate:
+    """The same recording with the time of its header; one whose header cannot be read belongs to nobody."""
+    if not candidate.records:
+        return candidate
+    try:
+        return replace(candidate, time=eeg_header(search.root / candidate.files[0]).start)
+    except DataError as error:
+        search.refuse(error, candidate.records)
+        return replace(candidate, records=())
+
+
+def _by_column(search: Search) -> list[Candidate]:
+    source, records = search.source, search.contract.records
+    place = f"modalities.{search.name}"
+    own = source.table in (None, records.table) and not (source.record_id or source.patient_id)
+    table = search.visits.table if own else search.book.open(source.table or records.table, source, place)
+    require(table, [(f"{place}.column", source.column), (f"{place}.time", source.time)])
+    if own:
+        items: list[tuple[int, ...]] = [(row,) for row in range(len(search.visits))]
+    else:
+        items = owners(table, source, records, search.visits.joins, place)
+    times = np.full(len(table), _UNDATED, dtype="datetime64[s]")
+    if source.time is not None:
+        times = search.book.times(table, source.time, records if own else source, place)
+    candidates: list[Candidate] = []
+    for written, rows, time in zip(table[source.column], items, times, strict=True):
+        if written:
+            candidates += [
+                candidate if np.isnat(time) else replace(candidate, time=time)
+                for candidate in _at_path(search, written, rows)
+            ]
+    return candidates
+
+
+def _at_path(search: Search, written: str, rows: tuple[int, ...]) -> list[Candidate]:
+    try:
+        path = inside(search.root, written.replace("\\", "/"))
+    except DataError as error:
+        search.refuse(error, rows)
+        return []
+    if path.is_dir() and search.kind in _DICOM_KINDS:
+        return [replace(each, records=rows) for made in _series(search, path) for each in made.candidates]
+    if not path.is_file():
+        text = "A path column names a file that is not there."
+        search.notes.refuse("FILE_ABSENT", search.name, text, key=search.visits.keys[rows[0]] if rows else "")
+        return []
+    return _from_files(search, [(path.relative_to(search.root), rows)])
+
+
+def _relative(search: Search, path: Path) -> Path | None:
+    """A path relative to the cohort folder; noted and None where a link leads out of it."""
+    try:
+        return inside(search.root, path).relative_to(search.root)
+    except DataError as error:
+        search.refuse(error)
+        return None

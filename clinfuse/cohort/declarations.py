@@ -1,0 +1,351 @@
+"""What ``[modalities.*]`` may say: one strict section for each kind of source."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from clinfuse.cohort.strict import Strict
+from clinfuse.cohort.windows import Window
+
+Name: TypeAlias = Annotated[str, Field(min_length=1)]
+Names: TypeAlias = Annotated[tuple[Name, ...], Field(strict=False, min_length=1)]
+Words: TypeAlias = Annotated[tuple[str, ...], Field(strict=False)]
+Span: TypeAlias = Annotated[tuple[float, float], Field(strict=False)]
+WindowPair: TypeAlias = Annotated[tuple[str, str], Field(strict=False)]
+Take: TypeAlias = Literal["last", "first", "min", "max", "mean", "slope", "count", "time since last"]
+Several: TypeAlias = Literal["nearest", "first", "last", "most slices"]
+
+TEN_TWENTY = (
+    *("Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8"),
+    *("P7", "P3", "Pz", "P4", "P8", "O1", "O2"),
+)
+
+
+class Written(Strict):
+    """How a table is written; what is not said comes from ``[tables]``."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    decimal: Literal[".", ","] | None = None
+    encoding: Name | None = None
+    dates: str | None = None
+    missing: Words | None = None
+
+
+class HeaderId(Strict):
+    """Whose a DICOM file is, by a field of its header."""
+
+    header: Name = "PatientID"
+    system: Name = Field(default="patient_id", alias="is")
+
+
+class SeriesFilter(Strict):
+    """Which DICOM series count."""
+
+    description: Name | None = None
+    thickness_mm: Span | None = None
+    contrast: bool | None = None
+
+    @field_validator("thickness_mm")
+    @classmethod
+    def _ordered(cls, value: Span | None) -> Span | None:
+        return _rising(value)
+
+
+class Segments(Strict):
+    """Windows cut from a signal: the same number for everyone."""
+
+    seconds: PositiveFloat = 10.0
+    count: PositiveInt = 6
+
+
+class LongForm(Strict):
+    """A table with one measurement per row."""
+
+    code: Name
+    value: Name
+    unit: Name | None = None
+
+
+class ColumnDeclaration(Strict):
+    """One column of a health-record table."""
+
+    kind: Literal["number", "category", "yes/no"] = "number"
+    unit: str = ""
+    range: Span | None = None
+    levels: Words = ()
+    missing: Words | None = None
+    normal: Span | None = None
+    yes: Words = ()
+    no: Words = ()
+    take: Annotated[tuple[Take, ...], Field(strict=False, min_length=1)] | None = None
+    codes: Names | None = None
+    bounds: Literal["refuse", "limit", "missing"] = "refuse"
+    known: Literal["before", "after"] = "before"
+
+    @field_validator("range", "normal")
+    @classmethod
+    def _ordered(cls, value: Span | None) -> Span | None:
+        return _rising(value)
+
+    @model_validator(mode="after")
+    def _fits(self) -> ColumnDeclaration:
+        if self.kind != "number" and set(self.take or ()) & {"mean", "slope"}:
+            message = "mean and slope only for a column of kind number"
+            raise ValueError(message)
+        if self.kind == "category" and set(self.take or ()) & {"min", "max"}:
+            message = "last, first, count or time since last for a column of kind category"
+            raise ValueError(message)
+        if bool(self.yes) != bool(self.no) or (self.yes and self.kind != "yes/no"):
+            message = "yes and no together, and only for a column of kind yes/no"
+            raise ValueError(message)
+        if self.levels and self.kind != "category":
+            message = "levels only for a column of kind category"
+            raise ValueError(message)
+        return self
+
+
+class Source(Written):
+    """What every modality may say: whose a thing is, when it was made, and when it counts."""
+
+    table: Name | None = None
+    patient_id: Name | None = None
+    record_id: Name | None = None
+    system: Name | None = Field(default=None, alias="is")
+    time: Name | None = None
+    window: WindowPair | None = None
+
+    @field_validator("window")
+    @classmethod
+    def _parsed(cls, value: WindowPair | None) -> WindowPair | None:
+        if value is not None and Window.written(*value).high > 0:
+            message = "a window that ends at or before the index time: nothing later may be an input"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _one_id(self) -> Source:
+        if self.patient_id is not None and self.record_id is not None:
+            message = "patient_id or record_id, not both"
+            raise ValueError(message)
+        return self
+
+    @property
+    def span(self) -> Window | None:
+        """The declared window, parsed."""
+        return None if self.window is None else Window.written(*self.window)
+
+
+class FileSource(Source):
+    """A modality that lies in files."""
+
+    folder: Name | None = None
+    id: HeaderId | None = None
+    files: Name | None = None
+    column: Name | None = None
+    series: SeriesFilter | None = None
+    several: Several | None = None
+    mirror: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> FileSource:
+        if sum(way is not None for way in (self.folder, self.files, self.column)) != 1:
+            message = "exactly one of folder, files and column, to say whose a file is"
+            raise ValueError(message)
+        if self.id is not None and self.folder is None:
+            message = "id only beside folder"
+            raise ValueError(message)
+        if self.column is None and (self.table or self.patient_id or self.record_id or self.time):
+            message = "table, patient_id, record_id and time only beside column"
+            raise ValueError(message)
+        return self
+
+
+def _three(value: Any) -> Any:
+    return (value,) * 3 if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class VolumeSource(FileSource):
+    """A 3-D image."""
+
+    size: Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field(strict=False)] = (96, 96, 96)
+    spacing_mm: Annotated[tuple[PositiveFloat, PositiveFloat, PositiveFloat], Field(strict=False)] = (2.0, 2.0, 2.0)
+
+    @field_validator("spacing_mm", mode="before")
+    @classmethod
+    def _cubic(cls, value: Any) -> Any:
+        return _three(value)
+
+
+class CtSource(VolumeSource):
+    """A CT, in HU."""
+
+    kind: Literal["ct"]
+    window_hu: Span = (-1000.0, 1000.0)
+
+    @field_validator("window_hu")
+    @classmethod
+    def _ordered(cls, value: Span) -> Span | None:
+        return _rising(value)
+
+
+class MrSource(VolumeSource):
+    """An MR image, in arbitrary units."""
+
+    kind: Literal["mr"]
+
+    @model_validator(mode="after")
+    def _files_only(self) -> MrSource:
+        _no_headers(self)
+        return self
+
+
+class MaskSource(VolumeSource):
+    """A label map."""
+
+    kind: Literal["mask"]
+    labels: Annotated[dict[str, Name], Field(min_length=1)]
+
+    @field_validator("labels")
+    @classmethod
+    def _numbered(cls, value: dict[str, str]) -> dict[str, str]:
+        if not all(number.isdecimal() and int(number) > 0 for number in value):
+            message = 'label numbers above 0 with their names, for example { 1 = "kidney" }'
+            raise ValueError(message)
+        if len(set(value.values())) != len(value) or sorted(map(int, value)) != list(range(1, len(value) + 1)):
+            message = "the numbers 1, 2, … without a gap, and every name once"
+            raise ValueError(message)
+        return value
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the labels in the order of their numbers."""
+        return tuple(self.labels[number] for number in sorted(self.labels, key=int))
+
+    @model_validator(mode="after")
+    def _files_only(self) -> MaskSource:
+        _no_headers(self)
+        return self
+
+
+class XraySource(FileSource):
+    """A radiograph."""
+
+    kind: Literal["xray"]
+    size: Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)] = (224, 224)
+    spacing_mm: Annotated[tuple[PositiveFloat, PositiveFloat], Field(strict=False)] | None = None
+
+    @field_validator("spacing_mm", mode="before")
+    @classmethod
+    def _square(cls, value: Any) -> Any:
+        return (value,) * 2 if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class EegSource(FileSource):
+    """An EEG."""
+
+    kind: Literal["eeg"]
+    channels: Literal["10-20"] | Names = "10-20"
+    reference: Name = "average"
+    segments: Segments = Segments()
+    rate_hz: PositiveFloat = 64.0
+
+    @model_validator(mode="after")
+    def _fits(self) -> EegSource:
+        _no_headers(self)
+        if round(self.segments.seconds * self.rate_hz) < 2:
+            message = "segments of two samples at least"
+            raise ValueError(message)
+        if len(set(self.electrodes)) != len(self.electrodes):
+            message = "every channel once"
+            raise ValueError(message)
+        return self
+
+    @property
+    def electrodes(self) -> tuple[str, ...]:
+        """Names of the channels, in the order of the prepared signal."""
+        return TEN_TWENTY if isinstance(self.channels, str) else self.channels
+
+
+class EhrSource(Source):
+    """Columns of a health-record table."""
+
+    kind: Literal["ehr"]
+    table: Name
+    long: LongForm | None = None
+    columns: Annotated[dict[Name, ColumnDeclaration], Field(min_length=1)]
+    inputs: Names | None = None
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: {"kind": said} if isinstance(said, str) else said for name, said in value.items()}
+
+    @model_validator(mode="after")
+    def _timed(self) -> EhrSource:
+        for column in self.columns.values():
+            if self.long is None and column.codes is not None:
+                message = "codes only beside long"
+                raise ValueError(message)
+            if self.time is None and set(column.take or ()) & {"first", "last", "slope", "time since last"}:
+                message = "first, last, slope and time since last only beside time"
+                raise ValueError(message)
+            if self.time is None and self.long is None and column.take is not None:
+                message = "take only beside long or time"
+                raise ValueError(message)
+        if self.window is not None and self.time is None:
+            message = "window only beside time"
+            raise ValueError(message)
+        return self
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Names of the columns that are inputs, in the order of their declaration."""
+        chosen = self.inputs if self.inputs is not None else tuple(self.columns)
+        before = tuple(name for name in self.columns if name in chosen)
+        return before if self.inputs is not None else tuple(n for n in before if self.columns[n].known == "before")
+
+
+AnySource: TypeAlias = CtSource | MrSource | MaskSource | XraySource | EegSource | EhrSource
+SOURCES: dict[str, type[CtSource | MrSource | MaskSource | XraySource | EegSource | EhrSource]] = {
+    "ct": CtSource,
+    "mr": MrSource,
+    "xray": XraySource,
+    "mask": MaskSource,
+    "eeg": EegSource,
+    "ehr": EhrSource,
+}
+LATER = {
+    "max_gap_mm": "accept a missing slice up to this gap",
+    "uneven_slices": "resample slices at uneven distances",
+    "gantry_tilt": "shear a tilted series upright",
+    "view": "keep one projection of a radiograph",
+    "colour": "turn a colour radiograph into grey",
+    "orientation": "state the orientation of an image that does not say it",
+    "time_point": "choose one volume of a series over time",
+    "amplitude_unit": "state the unit of a signal that does not say it",
+    "gaps": "cut a recording at its gaps",
+    "duplicates": "choose one of two channels with one name",
+    "aliases": "further names for a channel",
+    "band_hz": "filter a signal to this band",
+    "notch_hz": "filter the mains out of a signal",
+    "time_zone": "the zone of times without one",
+    "sheet": "the sheet of a workbook",
+}
+
+
+def _no_headers(source: FileSource) -> None:
+    """Refuse what only DICOM files can answer."""
+    if source.folder is not None or source.series is not None or source.several == "most slices":
+        message = "files or column to say whose a file is; folder, series and most slices are for DICOM (ct, xray)"
+        raise ValueError(message)
+
+
+def _rising(value: Span | None) -> Span | None:
+    if value is not None and not value[0] < value[1]:
+        message = "a lower and a higher number"
+        raise ValueError(message)
+    return value

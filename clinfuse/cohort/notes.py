@@ -1,0 +1,76 @@
+"""What is noted while an export is read, in the order in which it happens."""
+
+from __future__ import annotations
+
+from typing import final
+
+from clinfuse.cohort.ledger import Entry, Match
+from clinfuse.errors import DataError
+
+
+@final
+class Notes:
+    """A growing list of ledger entries and matches; with `strict` the first refusal stops the reading.
+
+    Parameters
+    ----------
+    strict : bool
+        Raise instead of noting a refused file or row.
+    """
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
+        self._entries: list[Entry] = []
+        self._matches: list[Match] = []
+
+    def refuse(self, code: str, source: str, text: str, *, key: str = "") -> None:
+        """Note a file, row or value that is not used.
+
+        Raises
+        ------
+        DataError
+            `code`, if reading is strict.
+        """
+        self._stop(code, source, text, key)
+        self._entries.append(Entry(code, source, key, text))
+
+    def exclude(self, code: str, source: str, text: str, *, key: str = "", damaged: bool = False) -> None:
+        """Note a record that is left out: by its declaration, or because it is damaged.
+
+        Raises
+        ------
+        DataError
+            `code`, if reading is strict and the record is damaged.
+        """
+        if damaged:
+            self._stop(code, source, text, key)
+        self._entries.append(Entry(code, source, key, text, excluded=True))
+
+    def tell(self, code: str, source: str, text: str) -> None:
+        """Note something a reader would want to know, about nothing that was refused."""
+        self._entries.append(Entry(code, source, "", text, note=True))
+
+    def match(self, match: Match) -> None:
+        """Note how the ids of a source met the records."""
+        self._matches.append(match)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Everything noted so far."""
+        return tuple(self._entries)
+
+    @property
+    def matches(self) -> tuple[Match, ...]:
+        """How the ids of each source met the records."""
+        return tuple(self._matches)
+
+    def _stop(self, code: str, source: str, text: str, key: str) -> None:
+        if self._strict:
+            place = f"{source}, {key}" if key else source
+            raise DataError(
+                code,
+                place=place,
+                rule="an export without any refusal, as strict reading asks",
+                found=text.rstrip("."),
+                remedy="Correct the export, or read it without strict.",
+            )
