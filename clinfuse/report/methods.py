@@ -1,0 +1,46 @@
+"""The methods text of a report: sentences about what was done, filled with what is known of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def methods_text(
+    *, models: Sequence[tuple[str, str]], modalities: Sequence[tuple[str, str]], folds: int, repeats: int, seed: int, task: str
+) -> tuple[str, ...]:
+    """Give the paragraphs of the methods text.
+
+    Parameters
+    ----------
+    models : sequence of (name, taxonomy)
+    modalities : sequence of (name, kind)
+    folds, repeats, seed : int
+    task : str
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> text = methods_text(models=[("late", "late, stacked")], modalities=[("ct", "ct")], folds=5, repeats=1, seed=0,
+    ...     task="binary")
+    >>> text[0][:37]
+    'One prediction is made for each recor'
+    """
+    sources = ", ".join(f"{name} ({kind})" for name, kind in modalities)
+    named = "; ".join(f"{name} ({taxonomy})" for name, taxonomy in models)
+    rounds = f"{repeats} times repeated " if repeats > 1 else ""
+    return (
+        "One prediction is made for each record: one patient at one index time. Sources were joined by exact id; a "
+        f"source without a usable file counts as missing and is never filled in by hand. Sources: {sources}. The task is "
+        f"{task}.",
+        f"Models, named after Huang et al. (2020): {named}. Everything that is learned, preparation of tables and "
+        "fills for missing sources included, was learned inside the training records of each fold.",
+        f"Performance was estimated by {rounds}{folds}-fold cross-validation, stratified by outcome, with all records "
+        f"of a patient in one fold (seed {seed}). All numbers are from held-out records. Intervals are 95 % bootstrap "
+        "intervals that draw patients, not records. A single source answers with its training prevalence where it is "
+        "missing, so that a comparison is made on the same records.",
+        "Huang S-C, Pareek A, Seyyedi S, Banerjee I, Lungren MP. Fusion of medical imaging and electronic health "
+        "records using deep learning. npj Digital Medicine 2020;3:136. doi:10.1038/s41746-020-00341-z",
+    )

@@ -1,0 +1,225 @@
+"""The study page: does fusion help, in whom, what to be careful about, and every number behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import pandas as pd
+
+from clinfuse.report import figures, reading
+from clinfuse.report.canvas import Picture
+from clinfuse.report.html import number, percent, render, write_text
+from clinfuse.report.ledger import reasons
+from clinfuse.report.methods import methods_text
+from clinfuse.report.tables import printed
+
+QUIET = "No warning was raised. That is not proof that there is no problem; run the audit."
+_VERDICTS = {"yes": "Yes.", "no": "No.", "cannot tell": "Cannot tell."}
+
+
+@final
+@dataclass(frozen=True)
+class _Frame:
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _View:
+    """Everything the page prints, as texts, counts and pictures, in the page's order."""
+
+    title: str
+    meta: tuple[tuple[str, str], ...]
+    verdict: str
+    answer: str
+    remarks: tuple[str, ...]
+    flow: tuple[dict[str, Any], ...]
+    warnings: tuple[tuple[str, str], ...]
+    quiet: str
+    forest: Picture
+    forest_caption: str
+    declared: str
+    calibration: tuple[Picture, ...]
+    calibration_facts: tuple[tuple[str, str], ...]
+    robust_model: str
+    robustness: tuple[Picture, ...]
+    robust_caption: str
+    presence: Picture
+    tables: tuple[tuple[str, _Frame], ...]
+    losses: tuple[Picture, ...]
+    methods: tuple[str, ...]
+    settings: tuple[tuple[str, str], ...]
+    ledger: Any
+    reasons: list[dict[str, object]] = field(default_factory=list)
+
+
+def write_study_report(
+    comparison: Any,
+    path: Path | str,
+    *,
+    robustness: Any = None,
+    title: str = "",
+    run: Mapping[str, Any] | None = None,
+    audit: Any = None,
+) -> Path:
+    """Write the page of a whole study.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Of `compare`.
+    path : Path or str
+        Of the HTML file; its folder is made where it is missing.
+    robustness : Robustness, optional
+        Of `robustness`, for the model of the question.
+    title : str
+        Of the study.
+    run : mapping, optional
+        What identifies the run (``id``, ``seed``, ``data``) and, under any other name, further settings to print.
+        Times, hosts and paths do not belong here.
+    audit : Audit, optional
+        Of `audit`: what it noticed is printed before any figure.
+
+    Returns
+    -------
+    Path
+        The file written: one file, no script, no request, the same bytes for the same inputs.
+
+    Raises
+    ------
+    StorageError
+        ``REPORT_WRITE`` where the file cannot be written.
+    """
+    return write_text(path, study_page(comparison, robustness=robustness, title=title, run=run, audit=audit))
+
+
+def study_page(
+    comparison: Any,
+    *,
+    robustness: Any = None,
+    title: str = "",
+    run: Mapping[str, Any] | None = None,
+    audit: Any = None,
+) -> str:
+    """Give the text of a study's page."""
+    cohort, answer = comparison.cohort, comparison.answer
+    known = dict(run or {})
+    estimates = reading.estimates(comparison)
+    declared = reading.declared(comparison)
+    facts = reading.settings(comparison)
+    verdict, sentence = _answer(answer)
+    robust = reading.robust_rows(robustness)
+    view = _View(
+        title=title or "Does fusion help?",
+        meta=_meta(cohort, known, facts),
+        verdict=verdict,
+        answer=sentence,
+        remarks=reading.remarks(comparison),
+        flow=_flow(cohort),
+        warnings=(*reading.warnings(comparison), *reading.findings(audit)),
+        quiet=QUIET,
+        forest=figures.forest(estimates),
+        forest_caption=_forest_caption(estimates),
+        declared=declared,
+        calibration=reading.calibration_pictures(comparison, declared),
+        calibration_facts=reading.calibration_facts(comparison, declared),
+        robust_model=reading.robust_model(robustness),
+        robustness=(figures.deltas(robust),) if robust else (),
+        robust_caption="The same records, with sources withheld from the model; 95 % intervals.",
+        presence=figures.presence(cohort.names, cohort.present),
+        tables=_tables(comparison, robustness),
+        losses=_losses(comparison, declared),
+        methods=methods_text(
+            models=reading.taxonomies(comparison),
+            modalities=[(modality.name, modality.kind) for modality in cohort.modalities],
+            folds=int(facts.get("folds", 0)),
+            repeats=int(facts.get("repeats", 1)),
+            seed=int(facts.get("seed", 0)),
+            task=str(cohort.task),
+        ),
+        settings=_settings(known, facts),
+        ledger=cohort.ledger,
+        reasons=reasons(cohort.ledger.entries),
+    )
+    return render("study.html", view=view)
+
+
+def _answer(answer: Any) -> tuple[str, str]:
+    verdict = _VERDICTS.get(str(answer.verdict), str(answer.verdict))
+    text = str(answer.text)
+    if text.lower().startswith(verdict.rstrip(".").lower()):
+        text = text[len(verdict.rstrip(".")) :].lstrip(".:, ")
+    return verdict, text
+
+
+def _meta(cohort: Any, known: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    rows = [("run", str(known["id"]))] if "id" in known else []
+    rows.append(("seed", str(known.get("seed", facts.get("seed", "–")))))
+    rows.append(("clinfuse", str(known.get("version", version("clinfuse")))))
+    if "data" in known:
+        rows.append(("data", str(known["data"])[:12]))
+    if cohort.task == "binary":
+        labels = np.asarray(cohort.labels)
+        rows.append(("positive class:", f"{cohort.classes[-1]} ({_share(int((labels == 1).sum()), int((labels >= 0).sum()))})"))
+    return tuple(rows)
+
+
+def _share(part: int, whole: int) -> str:
+    return percent(part / whole) if whole else "–"
+
+
+def _flow(cohort: Any) -> tuple[dict[str, Any], ...]:
+    ledger, present = cohort.ledger, np.asarray(cohort.present, bool)
+    names = list(cohort.names)
+    rows = [{"kind": "in", "count": ledger.records_in, "text": "records in"}]
+    for row in reasons(entry for entry in ledger.entries if entry.excluded):
+        rows.append({"kind": "out", "count": f"− {row['count']}", "text": f"{row['text']} ({row['code']})"})
+    patients = len(set(cohort.patient_keys))
+    rows.append({"kind": "sum", "count": len(cohort), "text": f"records used, of {patients} patients"})
+    rows += [{"kind": "have", "count": int(present[:, m].sum()), "text": f"with {name}"} for m, name in enumerate(names)]
+    if len(names) > 1:
+        rows.append({"kind": "have", "count": int(present.all(1).sum()), "text": f"with all {len(names)}"})
+    rows.append({"kind": "have", "count": int((~present.any(1)).sum()), "text": "with none"})
+    if cohort.task == "binary":
+        events = int((np.asarray(cohort.labels) == 1).sum())
+        text = f"with {cohort.classes[-1]} ({_share(events, len(cohort))})"
+        rows.append({"kind": "sum", "count": events, "text": text})
+    return tuple(rows)
+
+
+def _forest_caption(rows: Sequence[figures.Estimate]) -> str:
+    parts = ["Hollow: a single source; filled: a fusion. Held-out records only."]
+    if any(row.ceiling == row.ceiling for row in rows):
+        parts.append("Orange bar: best possible value for those inputs, known only because this cohort is synthetic.")
+    if any(row.declared for row in rows):
+        parts.append("Shaded: the model declared before training.")
+    return " ".join(parts)
+
+
+def _tables(comparison: Any, robustness: Any) -> tuple[tuple[str, _Frame], ...]:
+    found = [("Every model", _frame(comparison.table()))]
+    if robustness is not None:
+        found.append(("Sources withheld", _frame(robustness.table())))
+    return tuple(found)
+
+
+def _frame(table: pd.DataFrame) -> _Frame:
+    shown = table.reset_index() if table.index.name else table
+    rows = tuple(tuple(printed(cell) for cell in row) for row in shown.itertuples(index=False, name=None))
+    return _Frame(tuple(str(column) for column in shown.columns), rows)
+
+
+def _losses(comparison: Any, declared: str) -> tuple[Picture, ...]:
+    curves = reading.loss_curves(comparison, declared)
+    return (figures.losses(curves),) if curves else ()
+
+
+def _settings(known: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    merged = {**facts, **known}
+    return tuple((str(name), number(v, 4) if isinstance(v, float) else str(v)) for name, v in merged.items())
