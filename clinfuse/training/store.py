@@ -43,8 +43,9 @@ def save_model(classifier: FusionClassifier, folder: Path) -> None:
     arrays: dict[str, np.ndarray] = {}
     state = _take_arrays({"format": _FORMAT, **classifier.to_state()}, arrays)
     folder.mkdir(parents=True, exist_ok=True)
+    # Keys stay in their order: the order of modalities is the order of columns.
     contents = {
-        "model.json": (json.dumps(state, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),
+        "model.json": (json.dumps(state, indent=1, ensure_ascii=False) + "\n").encode(),
         "arrays.safetensors": save(arrays),
     }
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

@@ -147,5 +147,5 @@ def test_probabilities_stay_away_from_certainty():
 
 
 def test_an_unknown_pool_names_the_known_ones():
-    with pytest.raises(ConfigError, match="POOL_NAME.*logit mean.*stacked"):
+    with pytest.raises(ConfigError, match=r"POOL_NAME.*logit mean.*stacked"):
         build_pool("average", np.zeros(2), multilabel=False)
