@@ -58,7 +58,7 @@ class Refusal:
     @classmethod
     def of(cls, row: int, error: ClinfuseError) -> Refusal:
         """The refusal of one record's files for this reason."""
-        passing = isinstance(error, StorageError)
+        passing = isinstance(error, StorageError) or error.code.endswith("_OPEN")
         return cls(row, error.code, error.place, error.rule, error.found, error.remedy, passing)
 
     @property

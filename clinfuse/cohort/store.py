@@ -210,9 +210,15 @@ class FolderStore(Store):
         return source.files[row] if isinstance(source, FileSources) else ()
 
     def _entries(self, name: str) -> list[Entry]:
-        refusals = self._prepared[name].refusals if name in self._prepared else ()
-        keys = self.records.keys
-        return [Entry(r.code, name, str(keys[r.row]), f"{r.place}: {r.rule}; found {r.found}.") for r in refusals]
+        if name in self._tables:
+            return []
+        made, keys = self._prepared[name], self.records.keys
+        refused = [
+            Entry(r.code, name, str(keys[r.row]), f"{r.place}: {r.rule}; found {r.found}.") for r in made.refusals
+        ]
+        short = np.flatnonzero(made.windows.any(axis=1) & ~made.windows.all(axis=1))
+        text = "The recording is shorter than the windows taken from others; the missing ones are masked."
+        return [*refused, *(Entry("EEG_WINDOWS", name, str(keys[row]), text, note=True) for row in short)]
 
     @property
     def folder(self) -> Path:

@@ -72,11 +72,12 @@ def _pattern(names: tuple[str, ...], here: np.ndarray) -> str:
 
 
 def reasons(cohort: Cohort) -> list[tuple[str, str, int, str]]:
-    """What was left out: (what, code, how often, why), excluded records first."""
+    """What was left out or noted: (what, code, how often, why), excluded records first."""
     found: dict[tuple[str, str], tuple[int, str]] = {}
-    entries = sorted(cohort.ledger.entries, key=lambda entry: not entry.excluded)
+    entries = sorted(cohort.ledger.entries, key=lambda entry: (not entry.excluded, entry.note))
     for entry in entries:
-        place = ("excluded" if entry.excluded else f"refused, {entry.source}", entry.code)
+        what = "excluded" if entry.excluded else f"noted, {entry.source}" if entry.note else f"refused, {entry.source}"
+        place = (what, entry.code)
         count, text = found.get(place, (0, entry.text))
         found[place] = (count + 1, text)
     return [(what, code, count, text) for (what, code), (count, text) in found.items()]
