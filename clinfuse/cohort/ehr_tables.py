@@ -204,7 +204,7 @@ def _measurements(reading: _Reading, name: str, said: ColumnDeclaration, pairs: 
     counted = np.ones(len(table), dtype=bool)
     if long is not None:
         counted = table[long.code].isin(list(said.codes or (name,))).to_numpy()
-        counted &= _same_unit(reading, name, said, counted, np.unique(pairs.items))
+        counted = counted & _same_unit(reading, name, said, counted, np.unique(pairs.items))
     column, rule = _declared(name, said, cells[counted])
     use = counted[pairs.items]
     items, positions = np.unique(pairs.items[use], return_inverse=True)
