@@ -133,10 +133,11 @@ def check_resumable(tasks: list[TaskFolder], *, redo: bool) -> None:
         versions.
     """
     states = [task.state() for task in tasks]
-    for state, code, found in (
+    refused: tuple[tuple[State, str, str], ...] = (
         ("damaged", "TASK_DAMAGED", "are not what was written"),
         ("foreign", "TASK_FOREIGN", "come from other data, settings or versions"),
-    ):
+    )
+    for state, code, found in refused:
         if states.count(state) and not redo:
             first = tasks[states.index(state)].folder
             raise StorageError(

@@ -1,0 +1,234 @@
+"""The answer to the question that was declared before training, and the courage to say No."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+
+from clinfuse.errors import DataError
+from clinfuse.evaluation.intervals import (
+    DRAWS,
+    Estimate,
+    bootstrap_p,
+    over_draws,
+    patient_weights,
+    percentile_estimate,
+)
+from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.scores import Counts, counts, predicted_statistic
+
+MARGIN = 0.05
+
+
+@final
+@dataclass(frozen=True)
+class Difference:
+    """One model against another on the same records: the first minus the second.
+
+    Parameters
+    ----------
+    first, second : str
+        Names of the models.
+    metric : str
+    values : tuple of float
+        The metric of each.
+    estimate : Estimate
+        Of the difference, from a paired patient-cluster bootstrap: the same draws for both.
+    p : float
+        Two-sided, of no difference.
+    counts : Counts
+        Of the records that both were judged on.
+    """
+
+    first: str
+    second: str
+    metric: str
+    values: tuple[float, float]
+    estimate: Estimate
+    p: float
+    counts: Counts
+
+    @property
+    def value(self) -> float:
+        """The difference."""
+        return self.estimate.value
+
+    @property
+    def low(self) -> float:
+        """Lower 95 % limit."""
+        return self.estimate.low
+
+    @property
+    def high(self) -> float:
+        """Upper 95 % limit."""
+        return self.estimate.high
+
+    def __str__(self) -> str:
+        return f"{self.value:+.2f} ({_signed(self.low)} to {_signed(self.high)})"
+
+
+@final
+@dataclass(frozen=True)
+class Answer:
+    """What the data say to the declared question.
+
+    Parameters
+    ----------
+    text : str
+        One or two sentences in plain ASCII, beginning with the verdict.
+    verdict : {"yes", "no", "cannot tell"}
+        ``yes``: the 95 % interval of the difference on all records lies above 0. ``no``: it does not, and a gain
+        above the margin lies outside it. Else ``cannot tell``.
+    difference : Difference
+        On all records; where the single modality is absent it answers with its training prevalence.
+    where_both : Difference
+        On the records where both can predict.
+    primary, comparator : str
+        The declared fusion and the single modality it is held against.
+    records_text : str
+        Which records each difference was made on.
+    margin : float
+        Smallest gain that would matter.
+    patients_needed : int
+        Patients at which the interval would be no wider than the margin, so that the answer is Yes or No;
+        those there are, where it is already.
+    """
+
+    text: str
+    verdict: Literal["yes", "no", "cannot tell"]
+    difference: Difference
+    where_both: Difference
+    primary: str
+    comparator: str
+    records_text: str
+    margin: float
+    patients_needed: int
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def paired_difference(
+    first: Predictions, second: Predictions, *, metric: str = "auroc", seed: int = 0, draws: int = DRAWS
+) -> Difference:
+    """Give the difference between two models on the same records.
+
+    Parameters
+    ----------
+    first, second : Predictions
+        Of one model each, the same records, repeats and folds, in any order.
+    metric : str
+        See `clinfuse.evaluation.statistic.statistic`.
+    seed, draws : int
+        Of the bootstrap.
+
+    Raises
+    ------
+    DataError
+        ``PAIR_RECORDS``: other records, patients, folds or outcomes; and what the metric raises.
+    """
+    first, second = _sorted(first), _sorted(second)
+    for name in ("repeat", "record", "patient", "fold", "y_true"):
+        if not np.array_equal(getattr(first, name), getattr(second, name)):
+            raise DataError(
+                "PAIR_RECORDS",
+                place="comparison",
+                rule="both models must have predicted the same records in the same folds",
+                found=f"another {name}",
+                remedy="Compare models of one `compare`.",
+            )
+    one, other = predicted_statistic(first, metric), predicted_statistic(second, metric)
+    weights = patient_weights(first.patient, first.y_true, draws=draws, seed=seed)
+    drawn = over_draws(one, weights) - over_draws(other, weights)
+    whole = np.ones((1, len(first)))
+    values = float(one(whole)[0]), float(other(whole)[0])
+    return Difference(
+        first=first.models[0],
+        second=second.models[0],
+        metric=metric,
+        values=values,
+        estimate=percentile_estimate(values[0] - values[1], drawn),
+        p=bootstrap_p(drawn),
+        counts=counts(first),
+    )
+
+
+def _sorted(predictions: Predictions) -> Predictions:
+    return predictions.rows(np.lexsort((predictions.record, predictions.repeat)))
+
+
+def decide(difference: Difference, where_both: Difference, *, comparator: str, margin: float = MARGIN) -> Answer:
+    """Give the answer that a difference allows.
+
+    Parameters
+    ----------
+    difference : Difference
+        Declared fusion minus single modality, on all records.
+    where_both : Difference
+        On the records where both can predict.
+    comparator : str
+        What the single modality is called in the answer.
+    margin : float
+        Smallest gain that would matter.
+    """
+    verdict: Literal["yes", "no", "cannot tell"] = "cannot tell"
+    if difference.low > 0:
+        verdict = "yes"
+    elif difference.high <= margin:
+        verdict = "no"
+    needed = patients_needed(difference, margin)
+    return Answer(
+        text=_sentence(verdict, difference, comparator, margin, needed),
+        verdict=verdict,
+        difference=difference,
+        where_both=where_both,
+        primary=difference.first,
+        comparator=comparator,
+        records_text=_which_records(difference, where_both, comparator),
+        margin=margin,
+        patients_needed=needed,
+    )
+
+
+def patients_needed(difference: Difference, margin: float) -> int:
+    """Give the patients at which the interval is no wider than the margin: its width shrinks with their root.
+
+    Rounded up to two digits; the patients there are, where the interval is narrow enough already.
+    """
+    width = difference.high - difference.low
+    exact = difference.counts.patients * max(1.0, (width / margin) ** 2)
+    if exact <= difference.counts.patients:
+        return difference.counts.patients
+    unit = 10 ** max(0, int(np.floor(np.log10(exact))) - 1)
+    return int(np.ceil(exact / unit) * unit)
+
+
+def _sentence(verdict: str, difference: Difference, comparator: str, margin: float, needed: int) -> str:
+    metric = difference.metric.upper()
+    against = f"{metric} {difference.values[0]:.2f} against {difference.values[1]:.2f} ({comparator})"
+    same = f"same {difference.counts.records} records"
+    p = "p < 0.001" if difference.p < 0.001 else f"p = {difference.p:.3f}"
+    if verdict == "yes":
+        return f"Yes. {against}, {same}: {difference}, {p}."
+    if verdict == "no":
+        found = f"No. The data do not show that fusion beats {comparator}: {difference}, {same}."
+        return f"{found} A gain above {margin:.2f} is unlikely."
+    found = f"Cannot tell whether fusion beats {comparator}: {against}, {same}: {difference}, {p}"
+    return f"{found}; a study of about {needed} patients could."
+
+
+def _which_records(difference: Difference, where_both: Difference, comparator: str) -> str:
+    everyone, both = difference.counts, where_both.counts
+    lacking = everyone.records - both.records
+    first = f"All {everyone.records} records of {everyone.patients} patients, {everyone.events} {everyone.positive}"
+    if lacking == 0:
+        return f"{first}; both can predict every one of them."
+    lack = f"{first}; for the {lacking} without it, {comparator} answers with its training prevalence."
+    return f"{lack} On the {both.records} where both can predict: {where_both}."
+
+
+def _signed(limit: float) -> str:
+    """A limit as people write it: no sign on 0.02, none on 0.00 either."""
+    return f"{limit + 0.0:.2f}".replace("-0.00", "0.00")

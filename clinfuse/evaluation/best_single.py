@@ -1,0 +1,110 @@
+"""The single modality that a fusion must beat, chosen without a look at the patients it is then judged on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from clinfuse.errors import ConfigError
+from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.scores import predicted_statistic
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Comparator:
+    """A single modality, or the best of them fold by fold.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Of every record, nothing withheld.
+    chosen : mapping of (int, int) to str
+        The model that answers in each repeat and fold.
+    usable : ndarray of bool, (rows,)
+        Where the chosen model's modality is present.
+    """
+
+    predictions: Predictions
+    chosen: Mapping[tuple[int, int], str]
+    usable: np.ndarray
+
+    @property
+    def label(self) -> str:
+        """What to call it: the modality, or how often which one was chosen."""
+        often = Counter(self.chosen.values()).most_common()
+        if len(often) == 1:
+            return often[0][0]
+        (first, count), *others = often
+        rest = ", ".join(f"{name} in {number}" for name, number in others)
+        return f"{first} in {count} of {len(self.chosen)} folds, {rest}"
+
+
+def named_single(singles: Mapping[str, Predictions], modality: Mapping[str, str], name: str) -> Comparator:
+    """Give the single modality that was named in advance.
+
+    Parameters
+    ----------
+    singles : mapping of str to Predictions
+        By name of the model, nothing withheld.
+    modality : mapping of str to str
+        Modality of each of these models.
+    name : str
+        Of the model or modality.
+
+    Raises
+    ------
+    ConfigError
+        ``BEST_SINGLE``: no such model.
+    """
+    found = [model for model in singles if name in (model, modality[model])]
+    if not found:
+        _refuse(f"one of {', '.join(singles)}", "another name")
+    one = singles[found[0]]
+    places = zip(one.repeat.tolist(), one.fold.tolist(), strict=True)
+    return Comparator(one, dict.fromkeys(places, found[0]), _present(one, modality[found[0]]))
+
+
+def chosen_single(singles: Mapping[str, Predictions], modality: Mapping[str, str]) -> Comparator:
+    """Give in every fold the single modality that did best in the other folds of the same repeat.
+
+    The patients of a fold have no part in choosing what is held against the fusion there, so that the best of several
+    noisy numbers is not mistaken for a good one. A record without the modality counts in the choice: it is answered
+    with the prevalence.
+
+    Raises
+    ------
+    ConfigError
+        ``BEST_SINGLE``: no single modality, or one fold only.
+    """
+    if not singles:
+        _refuse("at least one single modality", "none")
+    first = next(iter(singles.values()))
+    parts, usable, chosen = [], [], {}
+    for repeat, fold in dict.fromkeys(zip(first.repeat.tolist(), first.fold.tolist(), strict=True)):
+        worth = {}
+        for name, one in singles.items():
+            others = one.rows((one.repeat == repeat) & (one.fold != fold))
+            if len(others) == 0:
+                _refuse("named in advance where there is one fold only", "no name")
+            worth[name] = float(predicted_statistic(others, "auroc")(np.ones((1, len(others))))[0])
+        best = max(worth, key=lambda name: worth[name])
+        chosen[repeat, fold] = best
+        here = singles[best].rows((singles[best].repeat == repeat) & (singles[best].fold == fold))
+        parts.append(replace(here, model=np.full(len(here), "best single")))
+        usable.append(_present(here, modality[best]))
+    return Comparator(Predictions.concat(parts), chosen, np.concatenate(usable))
+
+
+def _present(predictions: Predictions, name: str) -> np.ndarray:
+    return predictions.present[:, predictions.modalities.index(name)]
+
+
+def _refuse(rule: str, found: str) -> None:
+    raise ConfigError(
+        "BEST_SINGLE", place="best_single", rule=f"must be {rule}", found=found, remedy="Name a modality in advance."
+    )

@@ -1,0 +1,323 @@
+"""Cross-validation by patient: what a model says of people it has never seen, and the models that said it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict, Unpack, final
+
+import numpy as np
+from sklearn.base import clone
+
+from clinfuse.cohort.cohort import Cohort
+from clinfuse.errors import DataError, TrainingError
+from clinfuse.evaluation.engine import Job, Progress, check_names, run_jobs, task_folders
+from clinfuse.evaluation.fitting import Fitted, one_thread_each, predict_task
+from clinfuse.evaluation.folds import Fold, Scheme, Validation, deal, scored, settings_of
+from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.tasks import TaskFolder
+from clinfuse.training.classifiers import FusionClassifier
+from clinfuse.training.store import load_model
+
+_REFIT = 1e-6
+
+
+class Running(TypedDict, total=False):
+    """Further ways of running a cross-validation.
+
+    Parameters
+    ----------
+    validation : {"folds", "holdout"}
+        See `clinfuse.evaluation.folds.Scheme`.
+    redo : bool
+        Whether tasks in the results folder that are damaged or of another study are done again.
+    progress : callable
+        Told the number of finished tasks, of all tasks, and what was finished.
+    """
+
+    validation: Validation
+    redo: bool
+    progress: Progress
+
+
+def silent(done: int, total: int, text: str) -> None:
+    """Show no progress."""
+
+
+@final
+class CrossValidation:
+    """A model cross-validated by patient; made by `cross_validate` or `clinfuse.compare`.
+
+    Attributes
+    ----------
+    name : str
+        Of the model.
+    cohort : Cohort
+        The records that were dealt into folds: those with a label, sorted by id.
+    predictions : Predictions
+        Of every record when it was held out, with nothing withheld.
+    withheld : Predictions
+        The same for every subset of the model's modalities, the full one included.
+    taxonomy : str
+        Class of fusion.
+    modalities : tuple of str
+        That the model uses.
+    multimodal : bool
+        Whether it fuses.
+    classifiers : mapping of (int, int) to FusionClassifier
+        The fitted model of each repeat and fold; read from disk, or fitted again, when asked for.
+    losses : mapping of (int, int) to mapping
+        Loss curves by network, per repeat and fold.
+    """
+
+    def __init__(self, name: str, cohort: Cohort, tasks: Mapping[tuple[int, int], _Task], *, everyone: Cohort) -> None:
+        self.name = name
+        self.cohort = cohort
+        self._everyone = everyone
+        self._tasks = dict(tasks)
+        self.withheld = _in_order([task.predictions for task in self._tasks.values()])
+        self.predictions = self.withheld.select(withheld="")
+        first = next(iter(self._tasks.values()))
+        self.taxonomy = str(first.about["taxonomy"])
+        self.modalities = tuple(first.about["modalities"])
+        self.multimodal = bool(first.about["multimodal"])
+        self.losses = {place: task.losses for place, task in self._tasks.items()}
+        self.classifiers: Mapping[tuple[int, int], FusionClassifier] = _Classifiers(self._tasks)
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self.name
+
+    def classifier_for(self, record: str, repeat: int = 0) -> FusionClassifier:
+        """Give the model that never saw this record's patient.
+
+        Parameters
+        ----------
+        record : str
+            Record id or key. A record without a label was in nobody's training set: the first fold's model answers,
+            unless its patient has other records, whose model then does.
+        repeat : int
+
+        Raises
+        ------
+        DataError
+            ``RECORD_UNKNOWN``: not of this cohort. ``RECORD_TRAINED``: a holdout split trained on it.
+            ``REPEAT_UNKNOWN``.
+        TrainingError
+            ``STORE_REFIT``: a model that could not be stored did not say the same when fitted again.
+        """
+        return self.classifiers[repeat, self.fold_of(record, repeat)]
+
+    def fold_of(self, record: str, repeat: int = 0) -> int:
+        """Give the number of the fold in which a record was held out; parameters and errors as `classifier_for`."""
+        if repeat not in {place[0] for place in self._tasks}:
+            raise DataError(
+                "REPEAT_UNKNOWN", place="repeat", rule="a repeat that was run", found="another", remedy="Correct it."
+            )
+        row = self._row(record)
+        for (found, number), task in self._tasks.items():
+            if found == repeat and row in task.fold.test:
+                return number
+        raise DataError(
+            "RECORD_TRAINED",
+            place=f"record {self.cohort.keys[row]}",
+            rule="a record must have been held out",
+            found="one of the training part of a holdout split",
+            remedy="Ask for a record of the test part, or cross-validate with folds.",
+        )
+
+    def _row(self, record: str) -> int:
+        """Row of a record that was dealt out: the record itself, else one of its patient, else the first tested."""
+        place = self._everyone.position(record)
+        own = np.flatnonzero(self.cohort.keys == self._everyone.keys[place])
+        same = np.flatnonzero(self.cohort.patient_keys == self._everyone.patient_keys[place])
+        return int((*own, *same, next(iter(self._tasks.values())).fold.test[0])[0])
+
+    def __repr__(self) -> str:
+        one = self.predictions.select(repeat=0)
+        return (
+            f"CrossValidation({self.name}: {self.taxonomy}; {len(one)} records of {len(np.unique(one.patient))} "
+            f"patients held out, {len(self._tasks)} fits)"
+        )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """A finished task, in memory or on disk, with what is needed to do it again."""
+
+    name: str
+    cohort: Cohort
+    model: FusionClassifier
+    fold: Fold
+    scheme: Scheme
+    fitted: Fitted | None
+    folder: TaskFolder | None
+    predictions: Predictions
+    about: Mapping[str, Any]
+    losses: Mapping[str, Any]
+
+    def classifier(self) -> FusionClassifier:
+        if self.fitted is not None:
+            return self.fitted.classifier
+        if self.folder is not None and self.about["stored"]:
+            return load_model(self.folder.folder / "model")
+        return self._refitted()
+
+    def _refitted(self) -> FusionClassifier:
+        with one_thread_each(self.model):
+            model: FusionClassifier = clone(self.model).set_params(**settings_of(self.model, self.fold, self.scheme))
+            model.fit(self.cohort[self.fold.train])
+            again = predict_task(self.cohort, self.name, model, self.fold).select(withheld="")
+        before = self.predictions.select(withheld="")
+        if not np.allclose(again.logits, before.logits, rtol=_REFIT, atol=_REFIT):
+            raise TrainingError(
+                "STORE_REFIT",
+                place=f"model {self.name}, repeat {self.fold.repeat}, fold {self.fold.number}",
+                rule="a model fitted again from its seed and inputs must predict the same",
+                found="other predictions",
+                remedy="Use a learner that can be stored, or one that draws from random_state only.",
+            )
+        return model
+
+
+class _Classifiers(Mapping[tuple[int, int], FusionClassifier]):
+    """Fitted models by repeat and fold, each read or fitted once, when it is asked for."""
+
+    def __init__(self, tasks: Mapping[tuple[int, int], _Task]) -> None:
+        self._tasks = tasks
+        self._read: dict[tuple[int, int], FusionClassifier] = {}
+
+    def __getitem__(self, place: tuple[int, int]) -> FusionClassifier:
+        if place not in self._read:
+            self._read[place] = self._tasks[place].classifier()
+        return self._read[place]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+
+def _in_order(parts: list[Predictions]) -> Predictions:
+    """Rows by repeat, withheld set and record key: the order in which tasks finished leaves no trace."""
+    joined = Predictions.concat(parts)
+    sets = np.array([text.count("+") + (text != "") for text in joined.withheld.tolist()])
+    return joined.rows(np.lexsort((joined.record, joined.withheld, sets, joined.repeat)))
+
+
+def cross_validate(
+    model: FusionClassifier,
+    cohort: Cohort,
+    *,
+    folds: int = 5,
+    repeats: int = 1,
+    seed: int = 0,
+    workers: int = 1,
+    results: str | Path | None = None,
+    **running: Unpack[Running],
+) -> CrossValidation:
+    """Fit a model in folds by patient and predict every record by the model that never saw its patient.
+
+    Parameters
+    ----------
+    model : FusionClassifier
+        Left as it is; every fold fits a copy with a seed of its own.
+    cohort : Cohort
+        Records without a label are left out. The order of the records changes nothing.
+    folds, repeats : int
+        Each repeat deals the patients anew.
+    seed : int
+    workers : int
+        Processes over folds; the results are the same bits for any number. With more than one, a script needs
+        ``if __name__ == "__main__":``.
+    results : path, optional
+        Folder in which every finished task is kept; the same call later goes on from there.
+    **running
+        ``validation``, ``redo``, ``progress``: see `Running`.
+
+    Returns
+    -------
+    CrossValidation
+
+    Raises
+    ------
+    ConfigError
+        ``SCHEME_VALUE``, ``WORKERS``, ``SETTING_UNKNOWN``.
+    DataError
+        ``LABELS_NONE``, ``LENGTH_LEAK``, ``SPLIT_PATIENTS``, ``SPLIT_CLASSES``.
+    StorageError
+        ``TASK_DAMAGED``, ``TASK_FOREIGN``, ``TASK_WRITE``.
+    LockedError
+        ``FOLD_LOCKED``.
+    TrainingError
+        ``WORKERS_LOST``; and what the model raises.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from clinfuse.cohort.cohort import Cohort
+    >>> from clinfuse.training.unimodal import Unimodal
+    >>> labels = np.tile([0, 1], 12)
+    >>> cohort = Cohort.from_arrays({"labs": labels[:, None] + 0.1}, labels=labels, kinds={"labs": "ehr"})
+    >>> result = cross_validate(Unimodal("labs"), cohort, folds=3)
+    >>> len(result.predictions), len(result.classifiers)
+    (24, 3)
+    """
+    validation = running.get("validation", "folds")
+    scheme = Scheme(validation=validation, folds=folds, repeats=repeats, seed=seed)
+    name = type(model).__name__
+    return run_models(cohort, {name: model}, scheme, workers=workers, results=results, **running)[name]
+
+
+def run_models(
+    cohort: Cohort,
+    models: Mapping[str, FusionClassifier],
+    scheme: Scheme,
+    *,
+    workers: int = 1,
+    results: str | Path | None = None,
+    **running: Unpack[Running],
+) -> dict[str, CrossValidation]:
+    """Cross-validate several models on the same folds, sharing fits among the models of a fold.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    models : mapping of str to FusionClassifier
+        In this order within each fold.
+    scheme : Scheme
+    workers, results, running
+        As for `cross_validate`; ``validation`` is the scheme's.
+
+    Returns
+    -------
+    dict of str to CrossValidation
+        In the order of ``models``.
+    """
+    check_names(models)
+    records = scored(cohort)
+    dealt = deal(records, scheme)
+    folders = {} if results is None else task_folders(records, models, dealt, scheme, Path(results))
+    jobs = []
+    for fold in dealt:
+        kept = {name: folders[fold.repeat, fold.number, name] for name in models} if folders else {}
+        jobs.append(Job(records, models, fold, scheme, kept))
+    fitted = run_jobs(jobs, workers=workers, redo=running.get("redo", False), progress=running.get("progress", silent))
+    result = {}
+    for name in models:
+        tasks = {(job.fold.repeat, job.fold.number): _task(job, name, fitted) for job in jobs}
+        result[name] = CrossValidation(name, records, tasks, everyone=cohort)
+    return result
+
+
+def _task(job: Job, name: str, fitted: Mapping[tuple[int, int, str], Fitted]) -> _Task:
+    known = (name, job.cohort, job.models[name], job.fold, job.scheme)
+    if name in job.tasks:
+        folder = job.tasks[name]
+        return _Task(*known, None, folder, folder.predictions(), folder.about(), folder.losses())
+    here = fitted[job.fold.repeat, job.fold.number, name]
+    return _Task(*known, here, None, here.predictions, here.about, here.losses)
