@@ -189,7 +189,7 @@ def _is_marker(channel: EdfChannel) -> bool:
 def _is_other(channel: EdfChannel) -> bool:
     """Whether the label says that this is something else than EEG."""
     first = channel.label.upper().split()[:1]
-    return bool(first) and first[0].rstrip("0123456789+-.") in _NOT_EEG
+    return bool(first) and (first[0] in _NOT_EEG or first[0].rstrip("0123456789+-.") in _NOT_EEG)
 
 
 def _records(file: Path, header: EdfHeader) -> np.ndarray:

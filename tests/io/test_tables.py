@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import codecs
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clinfuse.errors import ConfigError, DataError
+from clinfuse.io.tables import Dialect, read_table
+
+IDS = ["00123", "NA", "1E5", "null", "9007199254740993", "2-3", "nan", "True", "1.0", "Ä-7"]
+GERMAN = Dialect(delimiter=";", decimal=",", encoding="cp1252", dates="%d.%m.%Y", missing=("", "-", "n.b."))
+
+
+def rows(file: Path, dialect: Dialect | None = None) -> list[list[str]]:
+    table = read_table(file, dialect)
+    return [list(table.columns), *table.to_numpy().tolist()]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "xlsx"])
+def test_ids_survive_as_written(tmp_path: Path, suffix: str) -> None:
+    frame = pd.DataFrame({"PID": IDS, "x": ["1"] * len(IDS)})
+    file = tmp_path / f"a.{suffix}"
+    if suffix == "parquet":
+        frame.to_parquet(file)
+    elif suffix == "xlsx":
+        frame.to_excel(file, index=False)
+    else:
+        frame.to_csv(file, index=False, sep="\t" if suffix == "tsv" else ",", encoding="utf-8")
+    table = read_table(file)
+    assert table["PID"].tolist() == IDS
+    assert all(isinstance(cell, str) for cell in table.to_numpy().ravel())
+
+
+CELLS = st.text(alphabet=st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=12)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=6), st.sampled_from([",", ";", "\t", "|"]))
+def test_whatever_pandas_writes_as_text_comes_back(
+    tmp_path: Path, cells: list[tuple[str, str]], delimiter: str
+) -> None:
+    frame = pd.DataFrame(cells, columns=["id", "note"])
+    frame.to_csv(tmp_path / "a.csv", index=False, sep=delimiter, quoting=1, lineterminator="\n", encoding="utf-8")
+    table = read_table(tmp_path / "a.csv", Dialect(delimiter=delimiter))
+    assert table.to_numpy().tolist() == [[cell.strip() for cell in row] for row in cells]
+
+
+def test_a_hospital_dialect_is_read(tmp_path: Path) -> None:
+    text = 'PATNR;CRP;Größe\r\n0004711;1,5;"a;b"\r\n0004712;n.b.; - \r\n\r\n'
+    (tmp_path / "a.csv").write_bytes(text.encode("cp1252"))
+    assert rows(tmp_path / "a.csv", GERMAN) == [
+        ["PATNR", "CRP", "Größe"],
+        ["0004711", "1,5", "a;b"],
+        ["0004712", "", ""],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [(codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")],
+)
+def test_a_byte_order_mark_wins_over_the_declared_encoding(tmp_path: Path, mark: bytes, encoding: str) -> None:
+    (tmp_path / "a.csv").write_bytes(mark + "PID,n\nÄ,1\n".encode(encoding))
+    assert rows(tmp_path / "a.csv", Dialect(encoding="cp1252")) == [["PID", "n"], ["Ä", "1"]]
+
+
+@pytest.mark.parametrize(
+    ("code", "content", "found"),
+    [
+        ("EHR_RAGGED", "a,b\n1,2\n3\n", r"1 cells in row 2 \(line 3\), 2 in the header"),
+        ("EHR_RAGGED", "a,b\n1,2,3\n", r"3 cells in row 1"),
+        ("TABLE_COLUMNS", "a,b,a\n1,2,3\n", r"columns 1 and 3"),
+        ("TABLE_DELIMITER", "a;b\n1;2\n", r"delimiter = ';'"),
+        ("TABLE_EMPTY", "", r"an empty file"),
+        ("TABLE_EMPTY", "a,b\n", r"no row"),
+        ("TABLE_QUOTES", 'a,b\n1,"2\n', r"line 2"),
+        ("TABLE_NUL", "a,b\n1,2\n3,\0\n", r"line 3"),
+        ("TABLE_ENCODING", "a,b\n1,\xfc\n", r"line 2"),
+        ("TABLE_FORMAT", "PK\x03\x04 a workbook", r"another format under that name"),
+    ],
+)
+def test_a_table_that_would_have_to_be_guessed_is_refused(tmp_path: Path, code: str, content: str, found: str) -> None:
+    (tmp_path / "a.csv").write_bytes(content.encode("latin-1"))
+    with pytest.raises(DataError, match=rf"\[{code}\].*{found}"):
+        read_table(tmp_path / "a.csv")
+
+
+def test_a_table_without_header_row_does_not_show_its_cells(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("4711,4711\n1,2\n")
+    with pytest.raises(DataError, match=r"\[TABLE_COLUMNS\]") as caught:
+        read_table(tmp_path / "a.csv")
+    assert "4711" not in str(caught.value)
+
+
+def test_typed_parquet_columns_are_written_in_the_dialect(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "id": pa.array([123, None]),
+            "float id": pa.array([123.0, None]),
+            "value": pa.array([1.5, float("nan")]),
+            "small": pa.array([1e-7, 0.1]),
+            "yes": pa.array([True, None]),
+            "level": pa.array(["m", None]).dictionary_encode(),
+            "day": pa.array([dt.date(2024, 5, 1), None]),
+            "moment": pa.array([dt.datetime(2024, 5, 1, 9, 30), None], pa.timestamp("ns")),
+            "exact": pa.array([Decimal("2.50"), None]),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    first, second = read_table(tmp_path / "a.parquet", GERMAN).to_numpy().tolist()
+    assert first == ["123", "123", "1,5", "1e-07", "True", "m", "01.05.2024", "01.05.2024", "2,50"]
+    assert second == ["", "", "", "0,1", "", "", "", "", ""]
+    first, _ = read_table(tmp_path / "a.parquet").to_numpy().tolist()
+    assert first[6:8] == ["2024-05-01", "2024-05-01 09:30:00"]
+
+
+def test_types_that_have_no_text_are_refused(tmp_path: Path) -> None:
+    for column in (pa.array([[1]]), pa.array([0], pa.timestamp("s", tz="UTC")), pa.array([b"x"])):
+        pq.write_table(pa.table({"a": column}), tmp_path / "a.parquet")
+        with pytest.raises(DataError, match=r"\[TABLE_TYPE\].*column 'a'"):
+            read_table(tmp_path / "a.parquet")
+
+
+def test_a_damaged_parquet_or_excel_file_is_refused(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": ["1", "2"]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_excel(tmp_path / "a.xlsx", index=False)
+    for name in ("a.parquet", "a.xlsx"):
+        data = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(data[: len(data) // 2])
+        with pytest.raises(DataError, match=r"\[TABLE_FORMAT\]"):
+            read_table(tmp_path / name)
+
+
+def workbook(file: Path, *lines: list[object], formats: dict[str, str] | None = None, sheets: int = 1) -> Path:
+    book = openpyxl.Workbook()
+    for line in lines:
+        book.active.append(line)
+    for cell, style in (formats or {}).items():
+        book.active[cell].number_format = style
+    for _ in range(sheets - 1):
+        book.create_sheet()
+    book.save(file)
+    return file
+
+
+def test_excel_cells_are_written_in_the_dialect(tmp_path: Path) -> None:
+    line = [123, 123, 1.5, 7.0, True, dt.datetime(2024, 5, 1), "00123", None]
+    header = list("ABCDEFGH")
+    file = workbook(tmp_path / "a.xlsx", header, line, [None] * 8, formats={"B2": "00000"})
+    assert rows(file, GERMAN)[1:] == [["123", "00123", "1,5", "7", "True", "01.05.2024", "00123", ""]]
+    assert rows(file)[1][2] == "1.5"
+
+
+@pytest.mark.parametrize(
+    ("code", "lines", "sheets"),
+    [
+        ("TABLE_FORMULA", [["a"], ["=1+1"]], 1),
+        ("TABLE_SHEETS", [["a"], ["1"]], 2),
+        ("TABLE_TYPE", [["a"], [dt.time(9, 30)]], 1),
+        ("EHR_RAGGED", [["a"], ["1", "2"]], 1),
+        ("TABLE_EMPTY", [["a"]], 1),
+        ("TABLE_EMPTY", [], 1),
+    ],
+)
+def test_a_workbook_that_would_have_to_be_guessed_is_refused(
+    tmp_path: Path, code: str, lines: list[list[object]], sheets: int
+) -> None:
+    with pytest.raises(DataError, match=rf"\[{code}\]"):
+        read_table(workbook(tmp_path / "a.xlsx", *lines, sheets=sheets))
+
+
+def test_other_formats_and_absent_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.xls").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"\[TABLE_FORMAT\]"):
+        read_table(tmp_path / "a.xls")
+    with pytest.raises(DataError, match=r"\[TABLE_OPEN\]"):
+        read_table(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize(
+    ("code", "settings"),
+    [
+        ("TABLES_DELIMITER", {"delimiter": ";;"}),
+        ("TABLES_DELIMITER", {"delimiter": '"'}),
+        ("TABLES_DECIMAL", {"decimal": "'"}),
+        ("TABLES_ENCODING", {"encoding": "klingon"}),
+    ],
+)
+def test_a_dialect_is_valid_once_constructed(code: str, settings: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=rf"\[{code}\]"):
+        Dialect(**settings)  # type: ignore[arg-type]
+
+
+def test_a_real_table_agrees_with_pandas(shared_data: Path) -> None:
+    file = shared_data / "formats" / "ehr" / "tables" / "support2.csv"
+    table = read_table(file)
+    expected = pd.read_csv(file, dtype=str, keep_default_na=False)
+    assert table.shape == (9105, 48)
+    np.testing.assert_array_equal(table.to_numpy(), np.char.strip(expected.to_numpy().astype(str)))
