@@ -155,7 +155,7 @@ class EarlyFusion(FusionClassifier):
         extractors = {
             name: self._extractor(cohort[extract], name, labels[extract]) for name in self._names(cohort, extract)
         }
-        choice = self.learner or ("lightgbm" if self.kind == "I" else "logistic")
+        choice = self._default_learner() if self.learner is None else self.learner
         learner = build_learner(choice, multilabel=self.multilabel_)
         seen, seen_labels = cohort[learn], labels[learn]
         preparations = {name: self._preparation(seen, name, extractors, learner.style) for name in cohort.names}
@@ -168,6 +168,9 @@ class EarlyFusion(FusionClassifier):
         table = blocks.join({name: block[owners] for name, block in prepared.items()}, masks)
         rows = LearnerRows(owners, seen.groups, seen.record_ids, seed=seed)
         return Half(extractors, blocks, learner.fit(table, seen_labels[owners], rows))
+
+    def _default_learner(self) -> str:
+        return "lightgbm" if self.kind == "I" else "logistic"
 
     def _names(self, cohort: Cohort, extract: np.ndarray) -> list[str]:
         return self._extracted(cohort) if len(extract) else []

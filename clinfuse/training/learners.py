@@ -12,6 +12,7 @@ from lightgbm import Booster, Dataset
 from lightgbm import train as train_trees
 from sklearn.base import ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import has_fit_parameter
 
 from clinfuse.encoders.table import Style
 from clinfuse.errors import ConfigError, StorageError
@@ -222,7 +223,7 @@ class Brought(Learner):
     Parameters
     ----------
     estimator : scikit-learn classifier with ``predict_proba``
-        Never fitted itself: a clone is. Rows are repeated rather than weighed where its ``fit`` takes no weights.
+        Never fitted itself: a clone is. Masked copies weigh as much as their record where its ``fit`` takes no weights.
     """
 
     style: ClassVar[Style] = "linear"
@@ -236,8 +237,7 @@ class Brought(Learner):
         self.estimator_ = clone(self.estimator)
         if "random_state" in self.estimator_.get_params():
             self.estimator_.set_params(random_state=derived_seed(rows.seed, "estimator") % 2**32)
-        takes_weights = "sample_weight" in self.estimator_.fit.__code__.co_varnames
-        extra = {"sample_weight": rows.weights} if takes_weights else {}
+        extra = {"sample_weight": rows.weights} if has_fit_parameter(self.estimator_, "sample_weight") else {}
         self.estimator_.fit(table, labels, **extra)
         return self
 

@@ -265,7 +265,7 @@ def fit_single(
     rows = np.flatnonzero(cohort.present[:, cohort.names.index(name)])
     only = cohort.without(*(other for other in cohort.names if other != name))[rows]
     key = (name, recipe.key, tuple(only.record_ids), labels[rows].tobytes(), prior.tobytes())
-    fit = _fit_learner if recipe.learner else _fit_network
+    fit = _fit_learner if recipe.on_features else _fit_network
     return shared(key, lambda: fit(only, name, labels[rows], recipe, prior, multilabel))
 
 
@@ -288,6 +288,11 @@ class SingleRecipe:
         self.learner = learner
         self.options = options
         self.seed = seed
+
+    @property
+    def on_features(self) -> bool:
+        """Whether a learner is fitted; an ensemble of scikit-learn is asked by its type, for it may have a length."""
+        return not (isinstance(self.learner, str) and self.learner == "")
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -55,5 +55,5 @@ def test_the_prior_is_the_share_of_each_class():
 
 @pytest.mark.parametrize("labels", [np.array([0, 0, 0]), np.array([[1, 0], [1, 1]])])
 def test_a_class_without_records_is_refused(labels):
-    with pytest.raises(TrainingError, match="TRAIN_ONE_CLASS.*1 of 2"):
+    with pytest.raises(TrainingError, match=r"TRAIN_ONE_CLASS.*1 of 2"):
         class_prior(labels, 2, multilabel=labels.ndim == 2)

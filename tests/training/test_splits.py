@@ -55,7 +55,7 @@ def test_holdout_keeps_shares_and_patients_apart():
     sizes = np.array([len(part) for part in parts]) / 400
     np.testing.assert_allclose(sizes, [0.70, 0.15, 0.15], atol=0.05)
     sets = [set(groups[part]) for part in parts]
-    assert not (sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2])
+    assert len(set.union(*sets)) == sum(map(len, sets))
     assert sorted(np.concatenate(parts)) == list(range(400))
 
 
