@@ -42,7 +42,6 @@ kind      = "eeg"
 files     = "eeg/{record_id}.edf"
 channels  = "10-20"
 reference = "average"
-band_hz   = [1.0, 31.0]
 rate_hz   = 64.0
 segments  = { seconds = 10, count = 6 }
 

@@ -40,6 +40,7 @@ class ValidationSection(Strict):
     folds: Annotated[int, Field(ge=2, le=50)] = 5
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     inner_folds: Annotated[int, Field(ge=2, le=50)] = 3
+    holdout: bool = False
 
 
 @final
@@ -90,7 +91,7 @@ class ReportSection(Strict):
 
     title: str = ""
     patients: Annotated[int, Field(ge=0)] = 4
-    tables: Annotated[tuple[Literal["csv", "tex"], ...], Field(strict=False)] = ("csv",)
+    tables: Annotated[tuple[Literal["csv", "docx", "tex"], ...], Field(strict=False)] = ("csv",)
 
 
 @final
@@ -104,6 +105,8 @@ class Study(Strict):
     results : str
         Folder of the run, relative to the study file; the same command again goes on where it was.
     seed : int
+    modalities : tuple of str
+        Names of the modalities to use; empty takes all of the cohort.
     question, validation, networks, models, training, missing, report
         The sections of the study file. ``networks`` names an encoder for a modality; ``models`` holds the fusions:
         every single modality is always trained beside them.
@@ -116,19 +119,18 @@ class Study(Strict):
     """
 
     LATER: ClassVar[Mapping[str, str]] = {
-        "validation.holdout": "a single holdout split of 70, 15 and 15 percent",
         "report.specificity": "sensitivity at a given specificity",
         "report.prevalence": "predictive values and net benefit at the clinic's own rate",
         "report.subgroups": "results by subgroup",
     }
     LATER_VALUES: ClassVar[Mapping[tuple[str, str], str]] = {
-        ("report.tables", "docx"): "tables for word processors",
         ("missing.report", "rates"): "a sweep over missing rates",
     }
 
     cohort: str
     results: str
     seed: Annotated[int, Field(ge=0)] = 0
+    modalities: Annotated[tuple[str, ...], Field(strict=False)] = ()
     question: QuestionSection = QuestionSection()
     validation: ValidationSection = ValidationSection()
     networks: dict[str, str] = Field(default_factory=dict)
@@ -192,8 +194,8 @@ class Study(Strict):
             ``CONFIG_NAME``: a network, model or rival for a modality the cohort does not have, or a model that is
             called like a modality.
         """
-        for name in self.networks:
-            _check_name(name, list(modalities), "networks", "a modality of the cohort")
+        for name in (*self.modalities, *self.networks):
+            _check_name(name, list(modalities), "modalities and networks", "modalities of the cohort")
         for name, section in self.models.items():
             if section.fusion == "single":
                 _check_name(section.modality, list(modalities), f"models.{name}.modality", "a modality of the cohort")

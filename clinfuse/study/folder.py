@@ -10,15 +10,15 @@ import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
 from clinfuse.errors import ConfigError, StorageError
+from clinfuse.evaluation.identity import versions
 from clinfuse.study.config import Study
 
 FORMAT = 1
-PACKAGES = ("clinfuse", "numpy", "scipy", "pandas", "scikit-learn", "lightgbm", "torch", "monai", "mne", "pydicom")
+_WEIGHTY = ("hashes.code", "hashes.data", "versions", "format")
 
 
 @final
@@ -61,12 +61,8 @@ class RunFolder:
 
     @property
     def journal(self) -> Path:
-        """Folder of times, hosts and locks: the only files that differ between two runs on the same inputs."""
+        """Folder of times and hosts: the only files that differ between two runs on the same inputs."""
         return self.path / "journal"
-
-    def lock(self, name: str) -> Path:
-        """Lock file of one task."""
-        return self.journal / "locks" / f"{name}.lock"
 
     def note(self, event: str, **facts: Any) -> None:
         """Write one line about when and where something happened into the journal."""
@@ -167,35 +163,37 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ..
     return tuple(found)
 
 
-def settle(run: RunFolder, described: Mapping[str, Any], *, agreed: bool) -> None:
-    """Write ``run.json`` once; where it stands and differs, only with agreement.
+def settle(run: RunFolder, described: Mapping[str, Any], *, touched: int, agreed: bool) -> None:
+    """Write ``run.json`` once; where it stands and finished work would be lost, only with agreement.
 
     Parameters
     ----------
     run : RunFolder
     described : mapping
         From `describe`.
+    touched : int
+        Finished tasks that would be done again.
     agreed : bool
-        Whether somebody agreed to redo what the differences touch.
+        Whether somebody agreed to that, or to going on with other code.
 
     Raises
     ------
     ConfigError
-        ``RUN_CHANGED``: something differs and nobody agreed; the error lists what.
+        ``RUN_CHANGED``: nobody agreed; the error lists what changed and what it touches.
     StorageError
         ``RUN_WRITE``, ``RUN_FORMAT``.
     """
     if run.description.exists():
         changed = differences(run.read(), described)
-        if not changed:
+        if not changed and touched == 0:
             return
-        if not agreed:
+        if not agreed and (touched > 0 or any(name.startswith(_WEIGHTY) for name in changed)):
             raise ConfigError(
                 "RUN_CHANGED",
                 place="results folder",
-                rule="the settings, data and versions that the run was started with",
-                found=f"changes in {', '.join(changed)}",
-                remedy="Repeat with --yes to redo what they touch, or choose another results folder.",
+                rule="the settings, data and versions that its finished tasks were made with",
+                found=f"changes in {', '.join(changed) or 'its files'}; {touched} finished tasks would be done again",
+                remedy="Repeat with --yes to go on like that, or choose another results folder.",
             )
     write_json(run.description, described)
 
@@ -248,17 +246,6 @@ def code_hash() -> str:
             digest.update(file.relative_to(package).as_posix().encode())
             digest.update(hashlib.sha256(file.read_bytes().replace(b"\r\n", b"\n")).digest())
     return digest.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, clinfuse and what computes the numbers, by name."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "absent"
-    return found
 
 
 def _relative(cohort: Path, run: Path) -> str:

@@ -1,24 +1,12 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from clinfuse.errors import ConfigError, LockedError, StorageError
+from clinfuse.errors import ConfigError, StorageError
 from clinfuse.study.config import parse_study
 from clinfuse.study.folder import RunFolder, describe, differences, settle, write_whole
-from clinfuse.study.lock import locked
-
-HOLD = """
-import sys
-from pathlib import Path
-from clinfuse.study.lock import locked
-with locked(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
 
 
 def study(tmp_path: Path, **values: object):
@@ -33,22 +21,30 @@ def test_a_run_is_described_the_same_wherever_it_lies(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(first)
 
 
-def test_a_changed_setting_needs_agreement_and_is_named(tmp_path: Path) -> None:
+def test_a_change_that_costs_finished_work_needs_agreement_and_is_named(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
-    settle(run, describe(study(tmp_path), run, "f00d"), agreed=False)
+    settle(run, describe(study(tmp_path), run, "f00d"), touched=0, agreed=False)
     before = run.description.read_bytes()
-    settle(run, describe(study(tmp_path), run, "f00d"), agreed=False)
+    settle(run, describe(study(tmp_path), run, "f00d"), touched=0, agreed=False)
     changed = describe(study(tmp_path, training={"epochs": 3}), run, "beef")
-    with pytest.raises(ConfigError, match=r"config\.training\.epochs, hashes\.config, hashes\.data"):
-        settle(run, changed, agreed=False)
+    with pytest.raises(ConfigError, match=r"config\.training\.epochs, hashes\.config, hashes\.data; 7 finished tasks"):
+        settle(run, changed, touched=7, agreed=False)
     assert run.description.read_bytes() == before
-    settle(run, changed, agreed=True)
+    settle(run, changed, touched=7, agreed=True)
     assert run.read()["hashes"]["data"] == "beef"
+
+
+def test_a_further_model_costs_nothing_and_asks_nothing(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    settle(run, describe(study(tmp_path), run, "f00d"), touched=0, agreed=False)
+    models = {"late": {"fusion": "late"}, "joint": {"fusion": "joint"}}
+    settle(run, describe(study(tmp_path, models=models), run, "f00d"), touched=0, agreed=False)
+    assert set(run.read()["config"]["models"]) == {"late", "joint"}
 
 
 def test_a_run_gives_back_its_study(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
-    settle(run, describe(study(tmp_path, seed=5), run, "f00d"), agreed=False)
+    settle(run, describe(study(tmp_path, seed=5), run, "f00d"), touched=0, agreed=False)
     again = run.study()
     assert again.seed == 5
     assert Path(again.cohort) == tmp_path / "cohort"
@@ -81,18 +77,3 @@ def test_the_journal_is_the_only_place_of_times(tmp_path: Path) -> None:
     (line,) = [file.read_text(encoding="utf-8") for file in run.journal.glob("*.jsonl")]
     assert '"event": "started"' in line
     assert [path.name for path in run.path.iterdir()] == ["journal"]
-
-
-def test_a_lock_is_held_once_and_goes_with_its_process(tmp_path: Path) -> None:
-    file = tmp_path / "locks" / "0-1.lock"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(LockedError, match="RUN_LOCKED"), locked(file):
-            pass
-        holder.kill()
-        holder.wait()
-    with locked(file):
-        assert file.exists()
