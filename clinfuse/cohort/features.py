@@ -205,7 +205,8 @@ def mask_features(labels: Voxels, spacing_mm: tuple[float, float, float], modali
 
 def _bands(modality: Modality) -> dict[str, tuple[float, float]]:
     top = 0.9 * modality.rate_hz / 2
-    return {name: (low, min(high, top)) for name, (low, high) in BANDS_HZ.items() if low < top}
+    heard = {name: (low, min(high, top)) for name, (low, high) in BANDS_HZ.items() if low < top}
+    return heard or {"power": (0.0, np.inf)}
 
 
 def _regions(modality: Modality) -> dict[str, list[int]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from clinfuse.cohort.kinds import Value
-from clinfuse.errors import DataError
+from clinfuse.errors import ClinfuseError, DataError
 
 if TYPE_CHECKING:
     from clinfuse.cohort.cohort import Cohort
@@ -94,16 +94,22 @@ class PatientRecord:
         ------
         DataError
             ``RECORD_ABSENT`` where the record does not have it.
+        ClinfuseError
+            The reader's, with modality and key, where a file can no longer be read.
         """
+        place = f"modality {modality}, record {self.key}"
         if not self.has(modality):
             raise DataError(
                 "RECORD_ABSENT",
-                place=f"modality {modality}, record {self.key}",
+                place=place,
                 rule="a modality this record has",
                 found="an absent one",
                 remedy="Ask `has` first.",
             )
-        return self.cohort.load(modality, 0)
+        try:
+            return self.cohort.load(modality, 0)
+        except ClinfuseError as error:
+            raise error.at(place) from None
 
     def __repr__(self) -> str:
         have = ", ".join(name for name in self.cohort.names if self.has(name)) or "nothing"

@@ -21,6 +21,7 @@ from clinfuse.errors import ClinfuseError, ConfigError, DataError, StorageError
 from clinfuse.shapes import Presence
 
 Progress = Callable[[str, int, int], None]
+_HOPELESS = 5
 _LOGGER = logging.getLogger("clinfuse")
 
 
@@ -111,7 +112,8 @@ class FolderStore(Store):
     Raises
     ------
     DataError
-        ``SOURCE_UNREADABLE`` where every file of a modality is refused; the file's own error if strict.
+        ``SOURCE_UNREADABLE`` where a modality has five files or more and every one is refused; the file's own
+        error if strict.
     StorageError
         ``CACHE_PLACE``, ``CACHE_WRITE``.
     """
@@ -170,7 +172,7 @@ class FolderStore(Store):
         made = cache.obtain(modality, key, len(source.files), columns, kind.dtype, fill=fill)
         if strict and made.refusals:
             raise self._placed(made.refusals[0].error, modality.name, made.refusals[0].row) from None
-        if made.refusals and not any(made.digests):
+        if len(made.refusals) >= _HOPELESS and not any(made.digests):
             raise DataError(
                 "SOURCE_UNREADABLE",
                 place=f"modality {modality.name}",

@@ -24,7 +24,7 @@ def _classes(cohort: Cohort) -> str:
     known = int((labels >= 0).sum())
     if cohort.task == "binary":
         events = int((labels == 1).sum())
-        text = f"{_share(events, known)} with the finding, {cohort.classes[1]}"
+        text = f"{_share(events, known)} with the finding ({cohort.classes[1]})"
     else:
         text = ", ".join(f"{name} {int((labels == k).sum())}" for k, name in enumerate(cohort.classes))
     return text if known == len(cohort) else f"{text}, {len(cohort) - known} without a label"
@@ -62,7 +62,7 @@ def patterns(cohort: Cohort) -> list[tuple[str, int]]:
     order = sorted(range(len(codes)), key=lambda k: (-int(counts[k]), tuple(~codes[k])))
     named = [(_pattern(cohort.names, codes[k]), int(counts[k])) for k in order]
     rest = sum(count for _, count in named[_PATTERNS:])
-    return [*named[:_PATTERNS], *([(f"{len(named) - _PATTERNS} other patterns", rest)] if rest else [])]
+    return [*named[:_PATTERNS], *([("otherwise", rest)] if rest else [])]
 
 
 def _pattern(names: tuple[str, ...], here: np.ndarray) -> str:

@@ -107,3 +107,64 @@ def opened(folder: Path) -> Callable[..., Cohort]:
 def cohort(opened: Callable[..., Cohort]) -> Cohort:
     """The folder as a cohort."""
     return opened()
+
+
+_CONTRACT = """
+[records]
+table = "records.csv"
+patient_id = "patient"
+record_id = "record"
+site = "site"
+
+[label]
+column = "finding"
+positive = ["yes"]
+
+[modalities.kidney]
+kind = "mask"
+table = "records.csv"
+record_id = "record"
+column = "mask"
+labels = { 1 = "kidney", 2 = "tumour" }
+size = [6, 6, 6]
+spacing_mm = 2.0
+
+[modalities.eeg]
+kind = "eeg"
+table = "records.csv"
+record_id = "record"
+column = "eeg"
+channels = ["C3", "C4"]
+segments = { seconds = 1, count = 3 }
+rate_hz = 64
+
+[modalities.labs]
+kind = "ehr"
+table = "records.csv"
+record_id = "record"
+columns.CRP = { unit = "mg/L" }
+columns.sodium = { unit = "mmol/L" }
+"""
+
+
+@pytest.fixture
+def hospital(folder: Path) -> Path:
+    """The folder with the tables and the ``cohort.toml`` that describe it."""
+    export = export_of(folder, list(range(RECORDS)))
+    labs = export.sources["labs"]
+    assert isinstance(labs, TableSources)
+    table = pd.DataFrame(
+        {
+            "record": export.records.record_ids,
+            "patient": export.records.patient_ids,
+            "site": export.records.sites,
+            "finding": [export.records.classes[label] for label in export.records.labels],
+            "mask": ["" if row == NO_MASK else f"mask_{row}.nii" for row in range(RECORDS)],
+            "eeg": ["" if row == NO_EEG else f"eeg_{row}.edf" for row in range(RECORDS)],
+            "CRP": labs.values[:, 0],
+            "sodium": labs.values[:, 1],
+        }
+    )
+    table.to_csv(folder / "records.csv", index=False)
+    (folder / "cohort.toml").write_text(_CONTRACT)
+    return folder

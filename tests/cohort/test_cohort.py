@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinfuse.cohort import store
-from clinfuse.cohort.cohort import Cohort, PatientRecord
-from clinfuse.cohort.lengths import rank_auroc
+from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.modality import Column, Modality
-from clinfuse.errors import ConfigError, DataError, StorageError
+from clinfuse.errors import ConfigError, DataError
 from clinfuse.io.values import Radiograph, Signal, Volume
 
 NAMES = ("kidney", "eeg", "labs")
@@ -36,130 +33,6 @@ def synthetic(records: int = 12, seed: int = 0) -> Cohort:
         patient_ids=[f"p{k // 2}" for k in range(records)],
         kinds={"ct": "ct", "eeg": "eeg", "labs": "ehr"},
     )
-
-
-class TestFolder:
-    def test_what_is_present_is_what_could_be_read(self, cohort: Cohort) -> None:
-        assert cohort.shape == (8, 3)
-        assert cohort.names == NAMES
-        expected = np.ones((8, 3), dtype=bool)
-        expected[1, 0] = expected[2, 1] = expected[4, 2] = False
-        np.testing.assert_array_equal(cohort.present, expected)
-        assert cohort.arrays("kidney").dtype == np.uint8
-        assert cohort.arrays("eeg").shape == (8, 3, 2, 64)
-
-    def test_absent_inputs_are_zeros_and_absent_features_nan(self, cohort: Cohort) -> None:
-        for column, name in enumerate(NAMES):
-            absent = ~cohort.present[:, column]
-            if name != "labs":
-                assert not cohort.arrays(name)[absent].any()
-                assert not cohort.network_input(name, absent).any()
-            values = cohort.features(name).values
-            assert np.isnan(values[absent]).all()
-            assert not np.isnan(values[~absent]).all(axis=1).any()
-
-    def test_a_short_recording_is_masked_and_counted(self, cohort: Cohort) -> None:
-        mask = cohort.window_mask("eeg")
-        assert mask[3].tolist() == [True, True, False]
-        assert mask[0].all()
-        assert not mask[2].any()
-        noted = [entry for entry in cohort.ledger.entries if entry.note]
-        assert [(entry.code, entry.key) for entry in noted] == [("EEG_WINDOWS", "R-KEY403")]
-        assert not cohort.network_input("eeg", [3])[0, 2].any()
-
-    def test_the_order_of_the_records_changes_nothing(self, opened: Callable[..., Cohort]) -> None:
-        one, other = opened(), opened([3, 1, 7, 0, 2, 6, 5, 4])
-        assert one.fingerprint == other.fingerprint
-        left, right = one.sorted_by_id(), other.sorted_by_id()
-        np.testing.assert_array_equal(left.record_ids, right.record_ids)
-        np.testing.assert_array_equal(left.labels, right.labels)
-        np.testing.assert_array_equal(left.present, right.present)
-        for name in NAMES:
-            np.testing.assert_array_equal(left.arrays(name), right.arrays(name))
-            np.testing.assert_array_equal(left.features(name).values, right.features(name).values)
-
-    def test_a_damaged_file_is_refused_counted_and_the_rest_goes_on(
-        self, folder: Path, opened: Callable[..., Cohort]
-    ) -> None:
-        (folder / "mask_5.nii").write_bytes(b"not an image")
-        (folder / "eeg_6.edf").unlink()
-        cohort = opened()
-        assert not cohort.present[5, 0]
-        assert not cohort.present[6, 1]
-        assert cohort.present[5, 1]
-        refused = {(e.source, e.key): e.code for e in cohort.ledger.entries if not e.note}
-        assert set(refused) == {("kidney", "R-KEY405"), ("eeg", "R-KEY406")}
-        assert "refused, kidney: " + refused["kidney", "R-KEY405"] in repr(cohort)
-        assert sum(cohort.ledger.refused.values()) == 2
-
-    def test_strict_stops_at_the_first_refused_file_and_names_it_by_key(
-        self, folder: Path, opened: Callable[..., Cohort]
-    ) -> None:
-        (folder / "mask_5.nii").write_bytes(b"not an image")
-        with pytest.raises(DataError, match="modality kidney, record R-KEY405") as caught:
-            opened(strict=True)
-        assert "mask_5" not in str(caught.value)
-        opened()
-        with pytest.raises(DataError, match="modality kidney, record R-KEY405"):
-            opened(strict=True)
-
-    def test_a_modality_nobody_could_read_stops_the_run(self, folder: Path, opened: Callable[..., Cohort]) -> None:
-        for file in folder.glob("mask_*.nii"):
-            file.write_bytes(b"not an image")
-        with pytest.raises(DataError, match=r"SOURCE_UNREADABLE.*kidney.*7 refused"):
-            opened()
-
-    def test_a_reader_that_breaks_is_an_error_without_the_file_in_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        kind = store.kind_of(Modality("kidney", "mask", (1, 1, 1, 1)))
-
-        def breaks(failure: Exception) -> object:
-            def read(files: object) -> object:
-                raise failure
-
-            return store.opened(type(kind)(**{**kind.__dict__, "read": read}), [Path("Smith.nii")])
-
-        with pytest.raises(DataError, match="READ_FAILED") as caught:
-            breaks(KeyError("Smith"))
-        assert "Smith" not in str(caught.value)
-        with pytest.raises(StorageError, match="FILE_UNREADABLE"):
-            breaks(PermissionError("Smith"))
-
-    def test_what_files_say_of_themselves_is_kept_for_the_audit(self, cohort: Cohort) -> None:
-        eeg = cohort.properties("eeg")
-        assert eeg["duration_s"].tolist()[:2] == [4, 4]
-        assert eeg["duration_s"][3] == 2
-        assert np.isnan(eeg["duration_s"][2])
-        kidney = cohort.properties("kidney")
-        assert kidney["slices"][0] == 8
-        assert kidney["spacing_z_mm"][0] == 2
-        assert (kidney["bytes"].dropna() > 0).all()
-        assert cohort.properties("labs").shape == (8, 0)
-
-    def test_the_folder_can_move(self, folder: Path, opened: Callable[..., Cohort], cohort: Cohort) -> None:
-        import os
-
-        for file in folder.glob("*.nii"):
-            os.utime(file, (1, 1))
-        assert opened().fingerprint == cohort.fingerprint
-
-    def test_another_pixel_is_another_fingerprint(
-        self, folder: Path, opened: Callable[..., Cohort], cohort: Cohort
-    ) -> None:
-        (folder / "mask_0.nii").write_bytes((folder / "mask_5.nii").read_bytes())
-        assert opened().fingerprint != cohort.fingerprint
-
-    def test_record_values_come_from_the_files(self, cohort: Cohort) -> None:
-        record = cohort["400"]
-        assert isinstance(record, PatientRecord)
-        assert isinstance(record.load("kidney"), Volume)
-        signal = record.load("eeg")
-        assert isinstance(signal, Signal)
-        assert signal.seconds == 4
-        labs = record.load("labs")
-        assert labs["CRP"] == 0
-        assert np.isnan(labs["sodium"])
-        with pytest.raises(DataError, match="RECORD_ABSENT"):
-            cohort["401"].load("kidney")
 
 
 class TestPickle:
@@ -402,49 +275,10 @@ class TestArrays:
         np.testing.assert_array_equal(cohort[::-1].sorted_by_id().arrays("ct"), cohort.sorted_by_id().arrays("ct"))
 
 
-class TestLengths:
-    @staticmethod
-    def cohort(counts: list[int], labels: list[int]) -> Cohort:
-        eeg = np.ones((len(counts), max(counts), 1, 8))
-        for row, count in enumerate(counts):
-            eeg[row, count:] = np.nan
-        return Cohort.from_arrays({"eeg": eeg}, labels=labels, kinds={"eeg": "eeg"})
-
-    def test_length_that_gives_the_class_away_stops_the_run(self) -> None:
-        with pytest.raises(DataError, match=r"LENGTH_LEAK.*eeg.*1\.00"):
-            self.cohort([3] * 10 + [1] * 10, [0] * 10 + [1] * 10).check_lengths()
-
-    def test_equal_lengths_and_chance_pass(self) -> None:
-        labels = [0, 1] * 10
-        self.cohort([3] * 20, labels).check_lengths()
-        self.cohort([1, 1, 2, 2, 3] * 4, labels).check_lengths()
-
-    def test_a_handful_of_records_proves_nothing(self) -> None:
-        self.cohort([3, 1, 1], [0, 1, 1]).check_lengths()
-
-    def test_unknown_labels_do_not_count(self) -> None:
-        self.cohort([3] * 10 + [1] * 10, [0] * 5 + [-1] * 10 + [0] * 5).check_lengths()
-
-    def test_the_area_is_the_share_of_ordered_pairs(self) -> None:
-        draw = np.random.default_rng(0)
-        scores, positive = draw.integers(0, 5, 60), draw.uniform(size=60) < 0.4
-        pairs = scores[positive][:, None] - scores[~positive][None]
-        share = ((pairs > 0) + 0.5 * (pairs == 0)).mean()
-        assert rank_auroc(scores, positive)[0] == pytest.approx(max(share, 1 - share))
-
-    def test_hanley_and_mcneil_standard_error(self) -> None:
-        """By hand, for 2 of 3 pairs in order, 3 events and 3 others: A = 7/9, Q1 = 7/11, Q2 = 49/72."""
-        area, low = rank_auroc(np.array([1, 3, 4, 2, 5, 6]), np.array([False, False, False, True, True, True]))
-        a, q1, q2 = 7 / 9, 7 / 11, 49 / 72
-        error = np.sqrt((a * (1 - a) + 2 * (q1 - a * a) + 2 * (q2 - a * a)) / 9)
-        assert area == pytest.approx(a)
-        assert low == pytest.approx(a - 1.959963984540054 * error)
-
-
 class TestSummary:
     def test_text_says_who_is_here_and_what_they_have(self, cohort: Cohort) -> None:
         text = repr(cohort)
-        assert "8 records of 4 patients, 4 (50 %) with the finding, yes, 2 sites" in text
+        assert "8 records of 4 patients, 4 (50 %) with the finding (yes), 2 sites" in text
         assert "input 9 records = 8 used + 1 excluded" in text
         assert "together: all 5" in text
         assert "noted, eeg: EEG_WINDOWS 1" in text

@@ -79,6 +79,13 @@ def test_a_band_above_the_sampling_rate_is_left_out_of_the_names() -> None:
     assert bands == {"delta", "theta", "alpha", "beta"}
 
 
+def test_a_signal_too_slow_for_any_band_has_its_power() -> None:
+    slow = Modality("eeg", "eeg", (1, 1, 64), channels=("Fp1",), rate_hz=1.0, seconds=64.0)
+    assert feature_names(slow)[0] == ("power Fp1", "power frontal")
+    draw = np.random.default_rng(0).normal(size=(1, 1, 64))
+    assert np.isfinite(features.eeg_features(draw, np.array([True]), slow)).all()
+
+
 def test_hounsfield_shares_are_of_the_voxels_inside_the_window() -> None:
     array = np.full((1, 4, 4, 4), 0, dtype=np.int16)
     array[0, 0] = 60
