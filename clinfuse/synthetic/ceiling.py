@@ -237,12 +237,13 @@ def _blind_pattern_log(settings: SyntheticSettings, present: np.ndarray, chosen:
     """The same where absence follows laboratory values that are not read: averaged over these values."""
     parts = np.arange(INFORMATIVE_COLUMNS + 1) / INFORMATIVE_COLUMNS
     chance = binom.pmf(np.arange(INFORMATIVE_COLUMNS + 1), INFORMATIVE_COLUMNS, 1 - settings.empty_cells)
-    total = np.zeros(len(present))
+    patterns, which = np.unique(present, axis=0, return_inverse=True)
+    total = np.zeros(len(patterns))
     for site in range(settings.sites):
         centre = sign * settings.separations[LABS] / 2 + settings.site_shift * site
         for part, weight in zip(parts, chance, strict=True):
             values = centre * part + np.sqrt(part) * _NODES
             odds = absence_log_odds(settings, np.zeros(len(values)), values)[:, None, :]
-            single = np.where(present[None], expit(-odds), expit(odds))
+            single = np.where(patterns[None], expit(-odds), expit(odds))
             total += weight * (_NODE_WEIGHTS @ np.where(chosen, single, 1.0).prod(axis=2))
-    return np.log(total)
+    return np.log(total)[which.reshape(-1)]

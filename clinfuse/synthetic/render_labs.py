@@ -99,7 +99,7 @@ def lab_table(settings: SyntheticSettings, latents: Latents) -> pd.DataFrame:
     measured[~measured.any(axis=1), -1] = True  # a row without any value would be an absent modality
     empty = np.full(n, None, dtype=object)
     cells = {name: np.where(measured[:, k], values, empty) for k, (name, values) in enumerate(columns.items())}
-    return pd.DataFrame(cells, index=pd.Index(latents.record_ids, name="record_id"))
+    return pd.DataFrame(cells, index=pd.Index(latents.record_ids, name="record_id"), dtype=object)
 
 
 def sex_of(latents: Latents) -> np.ndarray:

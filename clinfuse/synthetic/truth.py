@@ -230,7 +230,7 @@ def read_truth(folder: Path) -> Truth:
     place = Path(folder) / _FOLDER
     try:
         said = json.loads((place / _SETTINGS).read_text(encoding="utf-8"))["settings"]
-        table = pd.read_csv(place / _LATENTS, dtype={"record_id": str, "patient_id": str}, float_precision="round_trip")
+        table = pd.read_csv(place / _LATENTS, dtype=str, keep_default_na=False)
         listed = json.loads((place / _FILES).read_text(encoding="utf-8"))
         fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in said.items()}
         settings = SyntheticSettings(**fields)
@@ -316,21 +316,27 @@ def _to_table(latents: Latents) -> pd.DataFrame:
 
 
 def _from_table(table: pd.DataFrame) -> Latents:
-    def several(prefix: str, names: Sequence[str]) -> np.ndarray:
-        return np.asarray(table[[f"{prefix}_{name}" for name in names]].to_numpy())
+    def numbers(names: Sequence[str], dtype: type) -> np.ndarray:
+        # Text is converted by numpy: every bit of a number comes back, whatever the version of pandas.
+        return np.stack([table[name].to_numpy(dtype=str).astype(dtype) for name in names], axis=1)
+
+    def several(prefix: str, names: Sequence[str], dtype: type = float) -> np.ndarray:
+        return numbers([f"{prefix}_{name}" for name in names], dtype)
+
+    whole = numbers(["patient", "visit", "label", "site"], int)
 
     return Latents(
-        record_ids=table["record_id"].to_numpy().astype(str),
-        patient_ids=table["patient_id"].to_numpy().astype(str),
-        patient=table["patient"].to_numpy(),
-        visit=table["visit"].to_numpy(),
-        labels=table["label"].to_numpy(),
+        record_ids=table["record_id"].to_numpy(dtype=str),
+        patient_ids=table["patient_id"].to_numpy(dtype=str),
+        patient=whole[:, 0],
+        visit=whole[:, 1],
+        labels=whole[:, 2],
         z=several("z", MODALITIES),
         columns=several("x", INFORMATIVE),
-        cells=several("measured", INFORMATIVE) == 1,
-        present=several("present", MODALITIES) == 1,
-        sites=table["site"].to_numpy(),
-        views=table[_view_columns()].to_numpy().reshape(len(table), len(MODALITIES), len(FACTORS)),
+        cells=several("measured", INFORMATIVE, int) == 1,
+        present=several("present", MODALITIES, int) == 1,
+        sites=whole[:, 3],
+        views=numbers(_view_columns(), float).reshape(len(table), len(MODALITIES), len(FACTORS)),
     )
 
 
