@@ -205,8 +205,9 @@ class _Classifiers(Mapping[tuple[int, int], FusionClassifier]):
 def _in_order(parts: list[Predictions]) -> Predictions:
     """Rows by repeat, withheld set and record key: the order in which tasks finished leaves no trace."""
     joined = Predictions.concat(parts)
-    sets = np.array([text.count("+") + (text != "") for text in joined.withheld.tolist()])
-    return joined.rows(np.lexsort((joined.record, joined.withheld, sets, joined.repeat)))
+    place = {text: number for number, text in enumerate(dict.fromkeys(joined.withheld.tolist()))}
+    sets = np.array([place[text] for text in joined.withheld.tolist()])
+    return joined.rows(np.lexsort((joined.record, sets, joined.repeat)))
 
 
 def cross_validate(

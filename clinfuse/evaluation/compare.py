@@ -1,0 +1,321 @@
+"""Does fusion beat the best single modality? One call: the same folds for all, the question declared beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Unpack, final
+
+import numpy as np
+import pandas as pd
+
+from clinfuse.cohort.cohort import Cohort
+from clinfuse.errors import ConfigError, StorageError
+from clinfuse.evaluation.answer import Answer, Difference, decide, paired_difference
+from clinfuse.evaluation.best_single import Comparator, chosen_single, named_single
+from clinfuse.evaluation.crossval import CrossValidation, Running, run_models, silent
+from clinfuse.evaluation.folds import Scheme
+from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.scores import MetricRow, Reachable, metric_rows
+from clinfuse.evaluation.significance import adjusted_p
+from clinfuse.training.classifiers import FusionClassifier
+from clinfuse.training.options import TrainingOptions
+from clinfuse.training.unimodal import Unimodal
+
+CHOSEN_INSIDE = "best single"
+_COSTS = 0.02
+
+
+class Asked(Running, total=False):
+    """Further ways of running a comparison: those of `clinfuse.evaluation.crossval.Running`, and the question.
+
+    Parameters
+    ----------
+    primary : str
+        The fusion declared before training; by default ``"late"`` where there is one, else the last.
+    best_single : str
+        A modality named in advance, or ``"best single"`` (default): chosen for each fold by the others.
+    """
+
+    primary: str | None
+    best_single: str | None
+
+
+@final
+class Comparison:
+    """Fusions and single modalities on the same folds, and the answer; made by `compare`.
+
+    Attributes
+    ----------
+    cohort : Cohort
+        As given.
+    models : mapping of str to CrossValidation
+        Single modalities first, in the cohort's order, then the models as given.
+    primary : str
+        The declared fusion.
+    comparator : Comparator
+        The single modality it is held against.
+    predictions : Predictions
+        Of all models, nothing withheld.
+    answer : Answer
+    differences : mapping of str to Difference
+        Every fusion against the comparator, on all records.
+    notices : tuple of str
+        What a careful reader would want to know.
+    """
+
+    def __init__(
+        self, cohort: Cohort, models: Mapping[str, CrossValidation], *, primary: str, best_single: str, seed: int
+    ) -> None:
+        self.cohort = cohort
+        self.models = dict(models)
+        self.primary = primary
+        self._seed = seed
+        singles = {name: one.predictions for name, one in models.items() if not one.multimodal}
+        modality = {name: models[name].modalities[0] for name in singles}
+        inside = best_single == CHOSEN_INSIDE
+        self.comparator: Comparator = (
+            chosen_single(singles, modality) if inside else named_single(singles, modality, best_single)
+        )
+        self.predictions = Predictions.concat([one.predictions for one in models.values()])
+        self.differences: dict[str, Difference] = {
+            name: paired_difference(one.predictions, self.comparator.predictions, seed=seed)
+            for name, one in models.items()
+            if one.multimodal or name == primary
+        }
+        self.answer: Answer = decide(self.differences[primary], self._where_both(), comparator=self.comparator.label)
+        self.notices = self._noticed()
+
+    def _where_both(self) -> Difference:
+        other = self.comparator.predictions
+        keys = list(zip(other.repeat.tolist(), other.record.tolist(), strict=True))
+        usable = {key for key, use in zip(keys, self.comparator.usable.tolist(), strict=True) if use}
+        one = self.models[self.primary].predictions
+        columns = [one.modalities.index(name) for name in self.models[self.primary].modalities]
+        able = np.asarray(one.present[:, columns].any(1))
+        places = zip(one.repeat.tolist(), one.record.tolist(), strict=True)
+        both = {place for place, can in zip(places, able.tolist(), strict=True) if can and place in usable}
+        chosen = [
+            part.rows(np.array([key in both for key in zip(part.repeat.tolist(), part.record.tolist(), strict=True)]))
+            for part in (one, other)
+        ]
+        return paired_difference(*chosen, seed=self._seed)
+
+    def _noticed(self) -> tuple[str, ...]:
+        return tuple(
+            f"{name} is {-one.value:.2f} below {self.comparator.label} alone: it pays for modalities that do not help."
+            for name, one in self.differences.items()
+            if one.value < -_COSTS
+        )
+
+    def __getitem__(self, name: str) -> CrossValidation:
+        if name not in self.models:
+            raise ConfigError(
+                "MODEL_UNKNOWN",
+                place="comparison",
+                rule=f"one of {', '.join(self.models)}",
+                found="another name",
+                remedy="Correct the name.",
+            )
+        return self.models[name]
+
+    @cached_property
+    def rows(self) -> tuple[MetricRow, ...]:
+        """Every metric of every model: single modalities by falling AUROC, then fusions as given.
+
+        A single modality is scored on the records that have it, a fusion on all.
+        """
+        scored = next(iter(self.models.values())).cohort
+        reachable = Reachable(scored)
+        found: dict[str, list[MetricRow]] = {}
+        for name, one in self.models.items():
+            columns = [scored.names.index(modality) for modality in one.modalities]
+            here = np.ones(len(scored), dtype=bool) if one.multimodal else scored.present[:, columns[0]]
+            predictions = one.predictions.rows(np.isin(one.predictions.record, scored.keys[here]))
+            tested = np.flatnonzero(np.isin(scored.keys, predictions.record))
+            found[name] = metric_rows(
+                predictions,
+                taxonomy=one.taxonomy,
+                modalities=one.modalities,
+                best=(reachable.ceiling(one.modalities, tested), reachable.oracle(one.modalities, tested)),
+                seed=self._seed,
+            )
+        ordered = sorted(
+            found,
+            key=lambda name: (
+                self.models[name].multimodal,
+                0 if self.models[name].multimodal else -found[name][0].value,
+            ),
+        )
+        return tuple(row for name in ordered for row in found[name])
+
+    def table(self) -> pd.DataFrame:
+        """Give one line per model: counts, AUROC with interval beside the best possible, AUPRC, Brier score, and every
+        fusion against the best single modality on all records.
+
+        Returns
+        -------
+        DataFrame
+            By model, for reading; ``rows`` holds the numbers. p values are adjusted by Holm among the fusions that
+            were not declared beforehand.
+        """
+        by_model: dict[str, dict[str, MetricRow]] = {}
+        for row in self.rows:
+            by_model.setdefault(row.model, {})[row.metric] = row
+        p = self._p_values()
+        lines = {}
+        for name, metrics in by_model.items():
+            area = metrics["auroc"]
+            line = {
+                "fusion": area.taxonomy,
+                "records": area.records,
+                "patients": area.patients,
+                "events": area.events,
+                "AUROC (95 % CI)": str(area.estimate),
+            }
+            if np.isfinite(area.ceiling):
+                line |= {"best possible": f"{area.ceiling:.2f}", "oracle": f"{area.oracle:.2f}"}
+            line |= {"AUPRC": f"{metrics['auprc'].value:.2f}", "Brier": f"{metrics['brier'].value:.3f}"}
+            line["against best single"] = str(self.differences[name]) if name in self.differences else ""
+            lines[name] = line | {"p": p.get(name, "")}
+        table = pd.DataFrame.from_dict(lines, orient="index")
+        table.index.name = "model"
+        table.columns.name = f"events: {self.rows[0].positive}"
+        return table
+
+    def _p_values(self) -> dict[str, str]:
+        others = [name for name in self.differences if name != self.primary]
+        adjusted = adjusted_p([self.differences[name].p for name in others]) if others else np.empty(0)
+        found = {self.primary: self.differences[self.primary].p} | dict(zip(others, adjusted.tolist(), strict=True))
+        return {name: "< 0.001" if p < 0.001 else f"{p:.3f}" for name, p in found.items()}
+
+    @property
+    def question(self) -> str:
+        """The question that was declared before training."""
+        return f"declared before training: does {self.primary} beat the best single modality?"
+
+    def __repr__(self) -> str:
+        parts = (self.question, str(self.answer), self.answer.records_text, *self.notices)
+        return "\n".join((*parts, "", self.table().to_string()))
+
+    def _repr_html_(self) -> str:
+        parts = (self.question, str(self.answer), self.answer.records_text, *self.notices)
+        return "".join(f"<p>{escape(part)}</p>" for part in parts) + self.table().to_html(escape=True)
+
+
+def compare(
+    cohort: Cohort,
+    models: Mapping[str, FusionClassifier],
+    *,
+    folds: int = 5,
+    repeats: int = 1,
+    seed: int = 0,
+    workers: int = 1,
+    results: str | Path | None = None,
+    **asked: Unpack[Asked],
+) -> Comparison:
+    """Cross-validate fusions beside every single modality, and say whether the declared one beats the best of these.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Records without a label are left out.
+    models : mapping of str to FusionClassifier
+        By the names they are to have. Every single modality is added under its own name, with the options, encoders,
+        learners and seed of the declared fusion, unless a model that uses only this modality is among them.
+    folds, repeats, seed, workers, results
+        As for `clinfuse.cross_validate`. All predictions are also written to ``predictions.parquet`` there.
+    **asked
+        ``primary``, ``best_single``, ``validation``, ``redo``, ``progress``: see `Asked`.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ConfigError
+        ``PRIMARY``, ``BEST_SINGLE``, ``MODEL_NAME``, and what `clinfuse.cross_validate` raises.
+    DataError, StorageError, LockedError, TrainingError
+        As `clinfuse.cross_validate`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from clinfuse.cohort.cohort import Cohort
+    >>> from clinfuse.training.late import LateFusion
+    >>> draw, labels = np.random.default_rng(0), np.tile([0, 1], 30)
+    >>> arrays = {name: labels[:, None] + draw.normal(size=(60, 1)) for name in ("labs", "signs")}
+    >>> cohort = Cohort.from_arrays(arrays, labels=labels, kinds={"labs": "ehr", "signs": "ehr"})
+    >>> result = compare(cohort, {"late": LateFusion(combine="mean")}, folds=3, best_single="labs")
+    >>> result.answer.verdict in ("yes", "no", "cannot tell"), list(result.models)
+    (True, ['labs', 'signs', 'late'])
+    """
+    primary = _declared(models, asked.get("primary"))
+    asked_single = asked.get("best_single")
+    best_single = CHOSEN_INSIDE if asked_single is None else asked_single
+    if best_single not in (CHOSEN_INSIDE, *cohort.names, *models):
+        _refuse("BEST_SINGLE", f"must be '{CHOSEN_INSIDE}' or one of {', '.join(cohort.names)}", "best_single")
+    everyone = {**_singles(cohort, models, models[primary]), **models}
+    scheme = Scheme(validation=asked.get("validation", "folds"), folds=folds, repeats=repeats, seed=seed)
+    if scheme.validation == "holdout" and best_single == CHOSEN_INSIDE:
+        _refuse("BEST_SINGLE", "must be named in advance where there is one fold only", "best_single")
+    running: Running = {"redo": asked.get("redo", False), "progress": asked.get("progress", silent)}
+    crossed = run_models(cohort, everyone, scheme, workers=workers, results=results, **running)
+    comparison = Comparison(cohort, crossed, primary=primary, best_single=best_single, seed=seed)
+    if results is not None:
+        _write(comparison, Path(results))
+    return comparison
+
+
+def _declared(models: Mapping[str, FusionClassifier], primary: str | None) -> str:
+    if not models:
+        _refuse("PRIMARY", "at least one model", "models")
+    if primary is None:
+        return "late" if "late" in models else list(models)[-1]
+    if primary not in models:
+        _refuse("PRIMARY", f"must be one of {', '.join(models)}", "primary")
+    return primary
+
+
+def _singles(
+    cohort: Cohort, models: Mapping[str, FusionClassifier], primary: FusionClassifier
+) -> dict[str, FusionClassifier]:
+    """Every modality that no given model stands for, learned the way the declared fusion learns it."""
+    own = primary.get_params(deep=False)
+    encoders, learners = own.get("encoders") or {}, own.get("learners") or {}
+    found: dict[str, FusionClassifier] = {}
+    for name in cohort.names:
+        if name in models:
+            if models[name].multimodal:
+                _refuse("MODEL_NAME", "a fusion may not be called like a modality", "models")
+            continue
+        found[name] = Unimodal(
+            name,
+            encoder=encoders.get(name),
+            learner=learners.get(name),
+            options=own.get("options", TrainingOptions()),
+            seed=own.get("seed", 0),
+        )
+    return found
+
+
+def _write(comparison: Comparison, results: Path) -> None:
+    every = Predictions.concat([one.withheld for one in comparison.models.values()])
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise StorageError(
+            "RESULTS_WRITE",
+            place="results folder",
+            rule="must be writable",
+            found="a failed write",
+            remedy="Choose another folder.",
+        ) from None
+    every.to_parquet(results / "predictions.parquet")
+
+
+def _refuse(code: str, rule: str, place: str) -> None:
+    raise ConfigError(code, place=place, rule=rule, found="something else", remedy=f"Correct {place}.")

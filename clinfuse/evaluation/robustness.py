@@ -1,0 +1,178 @@
+"""What is left of a model when modalities are missing: every subset, on the same patients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+import pandas as pd
+
+from clinfuse.cohort.cohort import Cohort
+from clinfuse.errors import DataError
+from clinfuse.evaluation.answer import paired_difference
+from clinfuse.evaluation.crossval import CrossValidation
+from clinfuse.evaluation.intervals import Estimate, bootstrap_interval, patient_weights
+from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.scores import Counts, both_classes, counts, predicted_statistic
+
+Population = Literal["complete", "all"]
+_LEAST = 5
+
+
+@final
+@dataclass(frozen=True)
+class SubsetRow:
+    """A model with some modalities withheld from everybody.
+
+    Parameters
+    ----------
+    kept, withheld : tuple of str
+        In the order of the cohort.
+    population : {"complete", "all"}
+        Records that have every modality of the model, or all records with what they have.
+    counts : Counts
+    auroc, brier : Estimate
+    delta : Estimate
+        AUROC minus that with nothing withheld on the same records, by a paired bootstrap; 0 for the first row.
+    """
+
+    kept: tuple[str, ...]
+    withheld: tuple[str, ...]
+    population: Population
+    counts: Counts
+    auroc: Estimate
+    brier: Estimate
+    delta: Estimate
+
+
+@final
+@dataclass(frozen=True)
+class Robustness:
+    """Every subset of a model's modalities; made by `robustness`.
+
+    Parameters
+    ----------
+    model : str
+    rows : tuple of SubsetRow
+        Complete records first (where there are enough of them), then all; within each, larger subsets first.
+    """
+
+    model: str
+    rows: tuple[SubsetRow, ...]
+
+    def of(self, population: Population) -> tuple[SubsetRow, ...]:
+        """Give the rows of one population; none where too few records are complete."""
+        return tuple(row for row in self.rows if row.population == population)
+
+    @property
+    def without(self) -> dict[str, Estimate]:
+        """Change of AUROC when one modality is withheld, the most costly first: complete records, else all."""
+        rows = self.of("complete") or self.of("all")
+        single = {row.withheld[0]: row.delta for row in rows if len(row.withheld) == 1}
+        return dict(sorted(single.items(), key=lambda item: item[1].value))
+
+    def table(self) -> pd.DataFrame:
+        """Give one line per population and subset, for reading."""
+        return pd.DataFrame(
+            {
+                "records of": row.population,
+                "kept": " + ".join(row.kept),
+                "withheld": " + ".join(row.withheld) or "nothing",
+                "records": row.counts.records,
+                "patients": row.counts.patients,
+                "events": row.counts.events,
+                "AUROC (95 % CI)": str(row.auroc),
+                "change (95 % CI)": _change(row),
+                "Brier": f"{row.brier.value:.3f}",
+            }
+            for row in self.rows
+        )
+
+    def __str__(self) -> str:
+        return f"{self.model}, modalities withheld\n{self.table().to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html(index=False, escape=True)
+
+
+def _change(row: SubsetRow) -> str:
+    if not row.withheld:
+        return ""
+    return f"{row.delta.value:+.2f} ({row.delta.low:+.2f} to {row.delta.high:+.2f})"
+
+
+def robustness(cv: CrossValidation, cohort: Cohort, *, seed: int = 0) -> Robustness:
+    """Withhold every subset of modalities from a cross-validated model, on the same held-out patients.
+
+    Nothing is fitted or encoded again: the predictions were made with the others. A record from which everything is
+    withheld is answered with the training prevalence.
+
+    Parameters
+    ----------
+    cv : CrossValidation
+    cohort : Cohort
+        The one that was cross-validated.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    Robustness
+        2**M - 1 rows for each population.
+
+    Raises
+    ------
+    DataError
+        ``ROBUSTNESS_COHORT``: held-out records that are not of this cohort.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from clinfuse.cohort.cohort import Cohort
+    >>> from clinfuse.evaluation.crossval import cross_validate
+    >>> from clinfuse.training.late import LateFusion
+    >>> draw, labels = np.random.default_rng(0), np.tile([0, 1], 30)
+    >>> arrays = {name: labels[:, None] + draw.normal(size=(60, 1)) for name in ("labs", "signs")}
+    >>> cohort = Cohort.from_arrays(arrays, labels=labels, kinds={"labs": "ehr", "signs": "ehr"})
+    >>> found = robustness(cross_validate(LateFusion(combine="mean"), cohort, folds=3), cohort)
+    >>> [row.kept for row in found.of("all")]
+    [('labs', 'signs'), ('labs',), ('signs',)]
+    """
+    if not np.isin(cv.predictions.record, cohort.keys).all():
+        raise DataError(
+            "ROBUSTNESS_COHORT",
+            place="robustness",
+            rule="the cohort must be the one that was cross-validated",
+            found="held-out records that it does not have",
+            remedy="Pass the cohort that cross_validate or compare was given.",
+        )
+    columns = [cv.predictions.modalities.index(name) for name in cv.modalities]
+    complete = np.asarray(cv.withheld.present[:, columns].all(1))
+    rows: list[SubsetRow] = []
+    if complete.any() and both_classes(cv.withheld.rows(complete).select(withheld=""), _LEAST):
+        rows += _population(cv, cv.withheld.rows(complete), "complete", seed)
+    rows += _population(cv, cv.withheld, "all", seed)
+    return Robustness(cv.name, tuple(rows))
+
+
+def _population(cv: CrossValidation, predictions: Predictions, population: Population, seed: int) -> list[SubsetRow]:
+    whole = predictions.select(withheld="")
+    weights = patient_weights(whole.patient, whole.y_true, seed=seed)
+    rows = []
+    for text in dict.fromkeys(predictions.withheld.tolist()):
+        one = predictions.select(withheld=text)
+        withheld = tuple(name for name in str(text).split("+") if name)
+        none = Estimate(0.0, 0.0, 0.0)
+        rows.append(
+            SubsetRow(
+                kept=tuple(name for name in cv.modalities if name not in withheld),
+                withheld=withheld,
+                population=population,
+                counts=counts(one),
+                auroc=bootstrap_interval(predicted_statistic(one, "auroc"), weights),
+                brier=bootstrap_interval(predicted_statistic(one, "brier"), weights),
+                delta=paired_difference(one, whole, seed=seed).estimate if withheld else none,
+            )
+        )
+    return rows
