@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 
 def methods_text(
-    *, models: Sequence[tuple[str, str]], modalities: Sequence[tuple[str, str]], folds: int, repeats: int, seed: int, task: str
+    *,
+    models: Sequence[tuple[str, str]],
+    modalities: Sequence[tuple[str, str]],
+    folds: int,
+    repeats: int,
+    seed: str,
+    task: str,
 ) -> tuple[str, ...]:
     """Give the paragraphs of the methods text.
 
@@ -14,7 +20,9 @@ def methods_text(
     ----------
     models : sequence of (name, taxonomy)
     modalities : sequence of (name, kind)
-    folds, repeats, seed : int
+    folds, repeats : int
+    seed : str
+        Empty where it is not known.
     task : str
 
     Returns
@@ -23,24 +31,26 @@ def methods_text(
 
     Examples
     --------
-    >>> text = methods_text(models=[("late", "late, stacked")], modalities=[("ct", "ct")], folds=5, repeats=1, seed=0,
-    ...     task="binary")
-    >>> text[0][:37]
-    'One prediction is made for each recor'
+    >>> text = methods_text(models=[("late", "late, stacked")], modalities=[("ct", "ct")], folds=5, repeats=1,
+    ...     seed="0", task="binary")
+    >>> text[0][:42]
+    'One prediction is made for each record: on'
     """
     sources = ", ".join(f"{name} ({kind})" for name, kind in modalities)
     named = "; ".join(f"{name} ({taxonomy})" for name, taxonomy in models)
     rounds = f"{repeats} times repeated " if repeats > 1 else ""
+    drawn = f" (seed {seed})" if seed else ""
     return (
         "One prediction is made for each record: one patient at one index time. Sources were joined by exact id; a "
-        f"source without a usable file counts as missing and is never filled in by hand. Sources: {sources}. The task is "
-        f"{task}.",
+        "source without a usable file counts as missing and is never filled in by hand. "
+        f"Sources: {sources}. The task is {task}.",
         f"Models, named after Huang et al. (2020): {named}. Everything that is learned, preparation of tables and "
         "fills for missing sources included, was learned inside the training records of each fold.",
         f"Performance was estimated by {rounds}{folds}-fold cross-validation, stratified by outcome, with all records "
-        f"of a patient in one fold (seed {seed}). All numbers are from held-out records. Intervals are 95 % bootstrap "
-        "intervals that draw patients, not records. A single source answers with its training prevalence where it is "
-        "missing, so that a comparison is made on the same records.",
+        f"of a patient in one fold{drawn}. All numbers are from held-out records. Intervals are 95 % bootstrap "
+        "intervals that draw patients, not records. In the table of models a single source is scored on the records "
+        "that have it; where it is held against a fusion, it answers with its training prevalence for the others, so "
+        "that both are judged on the same records.",
         "Huang S-C, Pareek A, Seyyedi S, Banerjee I, Lungren MP. Fusion of medical imaging and electronic health "
         "records using deep learning. npj Digital Medicine 2020;3:136. doi:10.1038/s41746-020-00341-z",
     )

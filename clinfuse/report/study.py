@@ -19,7 +19,6 @@ from clinfuse.report.methods import methods_text
 from clinfuse.report.tables import printed
 
 QUIET = "No warning was raised. That is not proof that there is no problem; run the audit."
-_VERDICTS = {"yes": "Yes.", "no": "No.", "cannot tell": "Cannot tell."}
 
 
 @final
@@ -108,16 +107,16 @@ def study_page(
     audit: Any = None,
 ) -> str:
     """Give the text of a study's page."""
-    cohort, answer = comparison.cohort, comparison.answer
+    cohort = comparison.cohort
     known = dict(run or {})
     estimates = reading.estimates(comparison)
     declared = reading.declared(comparison)
     facts = reading.settings(comparison)
-    verdict, sentence = _answer(answer)
+    verdict, sentence = reading.answer(comparison)
     robust = reading.robust_rows(robustness)
     view = _View(
         title=title or "Does fusion help?",
-        meta=_meta(cohort, known, facts),
+        meta=_meta(cohort, known),
         verdict=verdict,
         answer=sentence,
         remarks=reading.remarks(comparison),
@@ -127,20 +126,20 @@ def study_page(
         forest=figures.forest(estimates),
         forest_caption=_forest_caption(estimates),
         declared=declared,
-        calibration=reading.calibration_pictures(comparison, declared),
-        calibration_facts=reading.calibration_facts(comparison, declared),
-        robust_model=reading.robust_model(robustness),
+        calibration=reading.calibration_pictures(comparison),
+        calibration_facts=reading.calibration_facts(comparison),
+        robust_model="" if robustness is None else str(robustness.model),
         robustness=(figures.deltas(robust),) if robust else (),
-        robust_caption="The same records, with sources withheld from the model; 95 % intervals.",
+        robust_caption=reading.robust_words(robustness),
         presence=figures.presence(cohort.names, cohort.present),
         tables=_tables(comparison, robustness),
-        losses=_losses(comparison, declared),
+        losses=_losses(comparison),
         methods=methods_text(
             models=reading.taxonomies(comparison),
             modalities=[(modality.name, modality.kind) for modality in cohort.modalities],
-            folds=int(facts.get("folds", 0)),
-            repeats=int(facts.get("repeats", 1)),
-            seed=int(facts.get("seed", 0)),
+            folds=int(facts["folds"]),
+            repeats=int(facts["repeats"]),
+            seed=str(known.get("seed", "")),
             task=str(cohort.task),
         ),
         settings=_settings(known, facts),
@@ -150,23 +149,17 @@ def study_page(
     return render("study.html", view=view)
 
 
-def _answer(answer: Any) -> tuple[str, str]:
-    verdict = _VERDICTS.get(str(answer.verdict), str(answer.verdict))
-    text = str(answer.text)
-    if text.lower().startswith(verdict.rstrip(".").lower()):
-        text = text[len(verdict.rstrip(".")) :].lstrip(".:, ")
-    return verdict, text
-
-
-def _meta(cohort: Any, known: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def _meta(cohort: Any, known: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     rows = [("run", str(known["id"]))] if "id" in known else []
-    rows.append(("seed", str(known.get("seed", facts.get("seed", "–")))))
+    rows += [("seed", str(known["seed"]))] if "seed" in known else []
     rows.append(("clinfuse", str(known.get("version", version("clinfuse")))))
     if "data" in known:
         rows.append(("data", str(known["data"])[:12]))
     if cohort.task == "binary":
         labels = np.asarray(cohort.labels)
-        rows.append(("positive class:", f"{cohort.classes[-1]} ({_share(int((labels == 1).sum()), int((labels >= 0).sum()))})"))
+        rows.append(
+            ("positive class:", f"{cohort.classes[-1]} ({_share(int((labels == 1).sum()), int((labels >= 0).sum()))})")
+        )
     return tuple(rows)
 
 
@@ -182,7 +175,9 @@ def _flow(cohort: Any) -> tuple[dict[str, Any], ...]:
         rows.append({"kind": "out", "count": f"− {row['count']}", "text": f"{row['text']} ({row['code']})"})
     patients = len(set(cohort.patient_keys))
     rows.append({"kind": "sum", "count": len(cohort), "text": f"records used, of {patients} patients"})
-    rows += [{"kind": "have", "count": int(present[:, m].sum()), "text": f"with {name}"} for m, name in enumerate(names)]
+    rows += [
+        {"kind": "have", "count": int(present[:, m].sum()), "text": f"with {name}"} for m, name in enumerate(names)
+    ]
     if len(names) > 1:
         rows.append({"kind": "have", "count": int(present.all(1).sum()), "text": f"with all {len(names)}"})
     rows.append({"kind": "have", "count": int((~present.any(1)).sum()), "text": "with none"})
@@ -211,12 +206,14 @@ def _tables(comparison: Any, robustness: Any) -> tuple[tuple[str, _Frame], ...]:
 
 def _frame(table: pd.DataFrame) -> _Frame:
     shown = table.reset_index() if table.index.name else table
-    rows = tuple(tuple(printed(cell) for cell in row) for row in shown.itertuples(index=False, name=None))
+    rows = tuple(
+        tuple(reading.true_minus(printed(cell)) for cell in row) for row in shown.itertuples(index=False, name=None)
+    )
     return _Frame(tuple(str(column) for column in shown.columns), rows)
 
 
-def _losses(comparison: Any, declared: str) -> tuple[Picture, ...]:
-    curves = reading.loss_curves(comparison, declared)
+def _losses(comparison: Any) -> tuple[Picture, ...]:
+    curves = reading.loss_curves(comparison)
     return (figures.losses(curves),) if curves else ()
 
 

@@ -1,0 +1,175 @@
+"""What the study page takes from a comparison, a robustness test and an audit: numbers as they were computed there."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from clinfuse.report import figures
+from clinfuse.report.canvas import Picture
+from clinfuse.report.figures import Estimate
+from clinfuse.report.html import interval, number
+
+_VERDICT = re.compile(r"^(yes|no|cannot tell)\b\.?", re.IGNORECASE)
+_GROUPS = 10
+_MOST_SUBSETS = 14
+
+
+def answer(comparison: Any) -> tuple[str, str]:
+    """Give the verdict and the rest of the answer, with true minus signs."""
+    text = true_minus(str(comparison.answer.text))
+    found = _VERDICT.match(text)
+    verdict = found.group(0) if found else f"{str(comparison.answer.verdict).capitalize()}."
+    return verdict, text[found.end() :].strip() if found else text
+
+
+def true_minus(text: str) -> str:
+    """Give a text whose negative numbers carry a minus sign, not a hyphen.
+
+    Examples
+    --------
+    >>> true_minus("from -0.03 to 0.05, follow-up 2-3 years")
+    'from −0.03 to 0.05, follow-up 2-3 years'
+    """
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+
+
+def remarks(comparison: Any) -> tuple[str, ...]:
+    """Give which records the answer was made on, and that it was asked beforehand."""
+    found = comparison.answer
+    return (
+        true_minus(str(found.records_text)),
+        f"{found.primary} against {found.comparator} was declared before training. The interval is a 95 % paired "
+        f"bootstrap interval that draws patients; a gain below {number(float(found.margin))} would not matter.",
+    )
+
+
+def declared(comparison: Any) -> str:
+    """Give the name of the fusion that was declared before training."""
+    return str(comparison.answer.primary)
+
+
+def estimates(comparison: Any) -> tuple[Estimate, ...]:
+    """Give one row of the forest plot for each model, single sources first."""
+    chosen = declared(comparison)
+    rows = [
+        Estimate(
+            str(row.model),
+            float(row.value),
+            float(row.low),
+            float(row.high),
+            note=str(row.taxonomy),
+            records=int(row.records),
+            events=int(row.events),
+            ceiling=float(row.ceiling),
+            fused=str(row.taxonomy) != "single",
+            declared=str(row.model) == chosen,
+        )
+        for row in comparison.rows
+        if str(row.metric) == "auroc"
+    ]
+    return tuple(sorted(rows, key=lambda row: row.fused))
+
+
+def taxonomies(comparison: Any) -> list[tuple[str, str]]:
+    """Give every model's name with its class of fusion, in the order of the rows."""
+    return list(dict.fromkeys((str(row.model), str(row.taxonomy)) for row in comparison.rows))
+
+
+def calibration_facts(comparison: Any) -> tuple[tuple[str, str], ...]:
+    """Give slope, intercept and Brier score of the declared model, with intervals."""
+    names = {"calibration_slope": "slope", "calibration_intercept": "in the large", "brier": "Brier score"}
+    chosen = declared(comparison)
+    return tuple(
+        (names[row.metric], f"{number(row.value, 3)} ({interval(row.low, row.high, 3)})")
+        for row in comparison.rows
+        if row.model == chosen and row.metric in names
+    )
+
+
+def calibration_pictures(comparison: Any) -> tuple[Picture, ...]:
+    """Give the calibration figure of the declared model: records in ten groups of equal size by predicted risk."""
+    if comparison.cohort.task != "binary":
+        return ()
+    chosen = declared(comparison)
+    held = comparison.predictions.select(model=chosen, withheld="", repeat=0)
+    known = np.asarray(held.y_true) >= 0
+    risks, outcomes = np.asarray(held.probabilities)[known, -1], np.asarray(held.y_true)[known] == 1
+    order = np.argsort(risks, kind="stable")
+    groups = [group for group in np.array_split(order, _GROUPS) if len(group)]
+    said, seen = (np.array([float(what[group].mean()) for group in groups]) for what in (risks, outcomes))
+    sizes = np.array([len(group) for group in groups])
+    return (figures.calibration(said, seen, sizes, name=chosen),) if groups else ()
+
+
+def loss_curves(comparison: Any) -> dict[str, list[tuple[float, float]]]:
+    """Give the loss curves of the declared model's first fold, by network; empty where it trained none."""
+    losses = comparison[declared(comparison)].losses
+    first = losses[min(losses)] if losses else {}
+    return {
+        str(name): [(_number(point["training_loss"]), _number(point["validation_loss"])) for point in curve]
+        for name, curve in first.items()
+    }
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def warnings(comparison: Any) -> tuple[tuple[str, str], ...]:
+    """Give what the comparison itself noticed."""
+    return tuple(("warn", true_minus(str(text))) for text in comparison.notices)
+
+
+def findings(audit: Any) -> tuple[tuple[str, str], ...]:
+    """Give what an audit found, what needs attention first; empty without an audit."""
+    if audit is None:
+        return ()
+    rows = [
+        ("warn" if str(found.severity) == "warning" else "info", true_minus(str(found.text)))
+        for found in audit.findings
+    ]
+    return tuple(sorted(rows, key=lambda row: row[0] != "warn"))
+
+
+def settings(comparison: Any) -> dict[str, Any]:
+    """Give how the comparison was run, and what was declared."""
+    places = list(comparison[declared(comparison)].losses)
+    found = comparison.answer
+    return {
+        "folds": 1 + max((fold for _, fold in places), default=-1),
+        "repeats": 1 + max((repeat for repeat, _ in places), default=-1),
+        "declared model": found.primary,
+        "held against": found.comparator,
+        "smallest gain that matters": float(found.margin),
+        "models": ", ".join(name for name, _ in taxonomies(comparison)),
+        "sources": ", ".join(comparison.cohort.names),
+        "task": comparison.cohort.task,
+    }
+
+
+def robust_rows(robustness: Any) -> tuple[Estimate, ...]:
+    """Give the change of AUROC for every set of sources withheld, on complete records where there are enough."""
+    if robustness is None:
+        return ()
+    rows = robustness.of("complete") or robustness.of("all")
+    return tuple(
+        Estimate(f"no {', '.join(row.withheld)}", row.delta.value, row.delta.low, row.delta.high)
+        for row in rows
+        if row.withheld
+    )[:_MOST_SUBSETS]
+
+
+def robust_words(robustness: Any) -> str:
+    """Say on which records sources were withheld."""
+    if robustness is None:
+        return ""
+    rows = robustness.of("complete") or robustness.of("all")
+    which = "that have every source" if robustness.of("complete") else "with what they have"
+    return (
+        f"The same {rows[0].counts.records} records, {which}, with sources withheld from the model; with all of them "
+        f"AUROC {number(rows[0].auroc.value)}. 95 % paired intervals."
+    )
