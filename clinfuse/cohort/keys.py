@@ -132,10 +132,11 @@ def open_private(folder: Path, private: Path | None = None) -> KeyRing:
         if not file.exists():
             where.mkdir(mode=0o700, parents=True, exist_ok=True)
             _place(file, secrets.token_bytes(_SECRET_BYTES).hex() + "\n", keep=True)
-        text = file.read_text(encoding="ascii").strip()
-        return KeyRing(bytes.fromhex(text))
+        written = file.read_bytes()
     except OSError:
         raise _cannot_write() from None
+    try:
+        secret = bytes.fromhex(written.decode("ascii").strip())
     except ValueError:
         raise StorageError(
             "SECRET_READ",
@@ -144,6 +145,7 @@ def open_private(folder: Path, private: Path | None = None) -> KeyRing:
             found="something else",
             remedy="Restore the file from a backup; a new one gives every record another key.",
         ) from None
+    return KeyRing(secret)
 
 
 def write_keys(where: Path, rows: Sequence[Mapping[str, str]]) -> Path:

@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_WRITTEN = re.compile(r"([+-]?\d+(?:\.\d+)?) ?(s|min|h|d)")
+_WRITTEN = re.compile(r"([+-]?\d+(?:\.\d+)?) ?(s|min|h|d)", re.ASCII)
 
 
 def seconds_of(text: str) -> float:
