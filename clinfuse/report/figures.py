@@ -50,7 +50,7 @@ class Estimate:
 def _columns(figure: Figure, rows: int, *, left: float, right: float, head: float) -> Axes:
     height = figure.get_size_inches()[1]
     axes = figure.add_axes((left, 0.42 / height, right - left, 1 - (0.42 + head) / height))
-    axes.set_ylim(rows - 0.5, -0.5)
+    axes.set_ylim(max(rows, 1) - 0.5, -0.5)
     bare(axes, "bottom")
     axes.tick_params(axis="y", length=0, labelleft=False)
     axes.xaxis.grid(True)
@@ -155,9 +155,9 @@ def calibration(predicted: np.ndarray, observed: np.ndarray, counts: np.ndarray,
     """
 
     def draw(figure: Figure) -> None:
-        axes = figure.add_axes((0.14, 0.14, 0.82, 0.82))
+        axes = figure.add_axes((0.17, 0.14, 0.79, 0.82))
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.9, dashes=(4, 3))
-        axes.text(0.98, 0.93, "perfect", ha="right", va="top", color=FAINT, rotation=0, fontsize=8)
+        axes.text(0.9, 0.95, "perfect", ha="right", color=FAINT, fontsize=8)
         axes.plot(predicted, observed, color=BLUE, linewidth=1.2)
         axes.scatter(predicted, observed, s=14 + 60 * counts / max(counts.max(initial=1), 1), color=BLUE, zorder=3)
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="predicted probability", ylabel="share with the finding")
@@ -216,7 +216,7 @@ def presence(names: Sequence[str], present: np.ndarray, *, most: int = 14) -> Pi
     Examples
     --------
     >>> presence(["ct", "labs"], np.array([[True, True], [True, True], [False, True]])).alt
-    'Who has what. 2 records: ct, labs. 1 records: labs.'
+    'Who has what. 2 records: ct, labs. 1 record: labs.'
     """
     patterns, counts = np.unique(np.asarray(present, bool), axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
@@ -246,7 +246,8 @@ def presence(names: Sequence[str], present: np.ndarray, *, most: int = 14) -> Pi
             below.plot([i] * len(has), has, "o-", ms=5.5, color=INK, linewidth=1.2)
 
     told = ". ".join(
-        f"{c} records: {', '.join(np.asarray(names)[p]) or 'nothing'}" for c, p in zip(counts, patterns, strict=True)
+        f"{c} {'record' if c == 1 else 'records'}: {', '.join(np.asarray(names)[p]) or 'nothing'}"
+        for c, p in zip(counts, patterns, strict=True)
     )
     rest = f" and {hidden} rarer patterns" if hidden > 0 else ""
     return picture(draw, size=(width, height), alt=f"Who has what. {told}{rest}.")

@@ -42,7 +42,7 @@ def remarks(comparison: Any) -> tuple[str, ...]:
     found = comparison.answer
     return (
         true_minus(str(found.records_text)),
-        f"{found.primary} against {found.comparator} was declared before training. The interval is a 95 % paired "
+        f"Declared before training: {found.primary} against {found.comparator}. The interval is a 95 % paired "
         f"bootstrap interval that draws patients; a gain below {number(float(found.margin))} would not matter.",
     )
 

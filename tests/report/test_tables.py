@@ -1,0 +1,66 @@
+"""Tables open in a spreadsheet, a word processor and LaTeX, and do nothing there."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import docx
+import pandas as pd
+import pytest
+
+from clinfuse.cohort.ledger import Entry, Ledger, Match
+from clinfuse.report.ledger import write_ledger
+from clinfuse.report.tables import csv_text, guarded, tex_text, write_tables
+
+TABLE = pd.DataFrame({"model": ["late", "=1+1"], "AUROC": [0.851, -0.5], "records": [240, 235]})
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\0=1", "\u200b=1", " =1", "\ufeff+1"]
+)
+def test_a_formula_is_text(text: str) -> None:
+    assert guarded(text).startswith("'")
+
+
+def test_numbers_are_untouched_and_texts_are_guarded() -> None:
+    back = pd.read_csv(io.StringIO(csv_text(TABLE)))
+    assert back["AUROC"].tolist() == [0.851, -0.5]
+    assert back["records"].tolist() == [240, 235]
+    assert back["model"].tolist() == ["late", "'=1+1"]
+
+
+def test_latex_has_no_bare_special_character() -> None:
+    text = tex_text(pd.DataFrame({"a_b": ["5 % of #1 & {x} \\ ~^ $2"]}), caption="50 %")
+    assert r"5 \% of \#1 \& \{x\} \textbackslash{} \textasciitilde{}\textasciicircum{} \$2" in text
+    assert r"a\_b" in text
+
+
+def test_a_document_holds_the_same_table(tmp_path: Path) -> None:
+    csv, document, tex = write_tables(TABLE, tmp_path, "models", caption="Models")
+    grid = docx.Document(str(document)).tables[0]
+    assert [[cell.text for cell in row.cells] for row in grid.rows] == [
+        ["model", "AUROC", "records"],
+        ["late", "0.85", "240"],
+        ["=1+1", "−0.50", "235"],
+    ]
+    assert "Research use only" in docx.Document(str(document)).paragraphs[-1].text
+    assert (csv.name, tex.name) == ("models.csv", "models.tex")
+
+
+def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
+    first = [path.read_bytes() for path in write_tables(TABLE, tmp_path / "a", "models")]
+    assert first == [path.read_bytes() for path in write_tables(TABLE, tmp_path / "b", "models")]
+
+
+def test_the_ledger_counts_reasons_and_reconciles(tmp_path: Path, read) -> None:
+    entries = (
+        Entry("CT_SPACING", "ct", "R-AAAAAAAAAA", "Slices are not evenly spaced."),
+        Entry("FOLLOW_UP_SHORT", "label", "R-BBBBBBBBBB", "Follow-up is too short.", excluded=True),
+        Entry("FOLLOW_UP_SHORT", "label", "R-CCCCCCCCCC", "Follow-up is too short.", excluded=True),
+    )
+    ledger = Ledger(5, 3, entries, (Match("ct", 3, 1, 0, 0),))
+    words = read(write_ledger(ledger, tmp_path / "ledger.html", title="<b>").read_text(encoding="utf-8")).words
+    assert "input 5 records = 3 used + 2 excluded" in words
+    assert words.index("2 label FOLLOW_UP_SHORT") < words.index("1 ct CT_SPACING")
+    assert "Ledger: <b>" in words
