@@ -16,6 +16,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels import get_decoder
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -133,10 +134,10 @@ def stored_pixels(dataset: Dataset) -> np.ndarray:
         ``DCM_CODEC``, ``DCM_DAMAGED``.
     """
     rows, columns, allocated, stored, signed = _layout(dataset)
-    with quiet():
-        if dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian) not in NATIVE_LITTLE_ENDIAN:
-            return _decoded(dataset, (rows, columns))
-        data = dataset.PixelData
+    syntax = _syntax(dataset)
+    if syntax not in NATIVE_LITTLE_ENDIAN:
+        return _decoded(dataset, syntax, (rows, columns))
+    data = _bytes(dataset)
     expected = rows * columns * allocated // 8
     if len(data) < expected:
         _refuse("DCM_TRUNCATED", "pixel data for every pixel", "fewer bytes than pixels", "Export the file again.")
@@ -196,8 +197,24 @@ def whole(dataset: Dataset, keyword: str) -> int:
     return int(value[0])
 
 
-def _decoded(dataset: Dataset, shape: tuple[int, int]) -> np.ndarray:
-    syntax = dataset.file_meta.TransferSyntaxUID
+def _syntax(dataset: Dataset) -> UID:
+    written = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    with quiet():
+        syntax = UID(str(written))
+    if not syntax.is_transfer_syntax:
+        _refuse("DCM_CODEC", "a known transfer syntax", "an unknown one", "Ask for an uncompressed export.")
+    return syntax
+
+
+def _bytes(dataset: Dataset) -> bytes:
+    try:
+        with quiet():
+            return bytes(dataset.PixelData)
+    except Exception:
+        _refuse("DCM_DAMAGED", "pixel data that can be read", "damaged ones", "Export the file again.")
+
+
+def _decoded(dataset: Dataset, syntax: UID, shape: tuple[int, int]) -> np.ndarray:
     # The decoder of extended JPEG stops at 8 bits, and says so only after it has tried.
     too_deep = syntax == JPEGExtended12Bit and whole(dataset, "BitsStored") > 8
     if too_deep or (syntax.is_compressed and not _has_codec(syntax)):
@@ -208,7 +225,8 @@ def _decoded(dataset: Dataset, shape: tuple[int, int]) -> np.ndarray:
             "Decompress the file in the archive (or with dcmdjpeg), or ask for an uncompressed export.",
         )
     try:
-        image = np.asarray(dataset.pixel_array)
+        with quiet():
+            image = np.asarray(dataset.pixel_array)
     except Exception:
         _refuse("DCM_DAMAGED", "pixel data that can be decoded", f"damaged {syntax.name}", "Export the file again.")
     if image.shape != shape:
@@ -216,7 +234,7 @@ def _decoded(dataset: Dataset, shape: tuple[int, int]) -> np.ndarray:
     return image
 
 
-def _has_codec(syntax: pydicom.uid.UID) -> bool:
+def _has_codec(syntax: UID) -> bool:
     try:
         return bool(get_decoder(syntax).is_available)
     except NotImplementedError:

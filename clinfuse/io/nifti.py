@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NoReturn
 
 import nibabel as nib
 import numpy as np
+from nibabel import imageglobals
 
 from clinfuse.errors import DataError
 from clinfuse.io.geometry import nearest_ras
@@ -17,6 +21,7 @@ from clinfuse.io.values import Volume
 _GZIP = b"\x1f\x8b"
 _KINDS = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
 _MAGIC = {348: (344, b"n+1\0"), 540: (4, b"n+2\0")}
+_LARGEST_LABEL = 2**31 - 1
 _TO_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 
 
@@ -43,7 +48,8 @@ def read_nifti(file: Path, *, unit: Literal["HU", "label", "arbitrary"]) -> Volu
     ------
     DataError
         ``NIFTI_OPEN``, ``NIFTI_FORMAT``, ``NIFTI_DAMAGED``, ``NIFTI_CHECKSUM``, ``NIFTI_TRUNCATED``, ``NIFTI_AXES``,
-        ``NIFTI_TYPE``, ``NIFTI_ORIENTATION``, ``NIFTI_FORMS``, ``NIFTI_SCALE``, ``NIFTI_LABELS``, ``VOLUME_FINITE``.
+        ``NIFTI_TYPE``, ``NIFTI_ORIENTATION``, ``NIFTI_FORMS``, ``NIFTI_SCALE``, ``NIFTI_LABELS``, ``IMAGE_AXES``,
+        ``VOLUME_FINITE``.
 
     References
     ----------
@@ -63,10 +69,24 @@ def read_nifti(file: Path, *, unit: Literal["HU", "label", "arbitrary"]) -> Volu
     ((2, 3, 4), (2.0, 1.0, 1.0))
     """
     data = _bytes(file)
-    image = _image(data)
-    affine = _affine(image)
-    array, affine = nearest_ras(_array(image, len(data), unit), affine)
+    with _quiet():
+        image = _image(data)
+        affine = _affine(image)
+        array, affine = nearest_ras(_array(image, len(data), unit), affine)
     return Volume(array, affine, unit)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep nibabel's messages away: it prints numbers of the header to the console, and repairs them unasked."""
+    disabled = imageglobals.logger.disabled
+    imageglobals.logger.disabled = True
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        imageglobals.logger.disabled = disabled
 
 
 def _bytes(file: Path) -> bytes:
@@ -162,6 +182,8 @@ def _labels(array: np.ndarray) -> np.ndarray:
         _refuse(
             "NIFTI_LABELS", "whole numbers in a label map", "fractions", "Resample label maps by nearest neighbour."
         )
+    if low < -_LARGEST_LABEL or high > _LARGEST_LABEL:
+        _refuse("NIFTI_LABELS", f"label numbers up to {_LARGEST_LABEL}", "a larger one")
     smallest = np.result_type(np.min_scalar_type(int(low)), np.min_scalar_type(int(high)))
     return array.astype(smallest, copy=False)
 

@@ -26,6 +26,7 @@ def read_parquet(data: bytes, dialect: Dialect) -> tuple[list[str], list[list[st
     """
     try:
         table = pq.ParquetFile(pa.BufferReader(data)).read()
+        table.validate(full=True)
     # pyarrow raises OSError, ArrowInvalid and others on damaged bytes, with their content in the text.
     except Exception:
         _refuse("TABLE_FORMAT", "a Parquet file that can be read", "a damaged one, or another format")
@@ -44,9 +45,13 @@ def _text_column(name: str, column: pa.ChunkedArray, dialect: Dialect) -> list[s
         _refuse("TABLE_TYPE", "text, numbers, truth values or local dates", f"another type in column {name!r}")
     if kinds.is_timestamp(kind):
         column = column.cast(pa.timestamp("us"), safe=False)
+    try:
+        cells = column.to_pylist()
+    except (ValueError, OverflowError):
+        _refuse("TABLE_TYPE", "dates between the years 1 and 9999", f"another one in column {name!r}")
     if kinds.is_decimal(kind):
-        return ["" if cell is None else str(cell).replace(".", dialect.decimal) for cell in column.to_pylist()]
-    return [_cell(cell, dialect) for cell in column.to_pylist()]
+        return ["" if cell is None else str(cell).replace(".", dialect.decimal) for cell in cells]
+    return [_cell(cell, dialect) for cell in cells]
 
 
 def _cell(cell: Any, dialect: Dialect) -> str:

@@ -158,7 +158,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_real_label_map_has_the_volume_nibabel_gives(shared_data: Path) -> None:
-    file = shared_data / "kits19" / "case_00003" / "segmentation.nii.gz"
+    file = shared_data / "kits19" / "case_00061" / "segmentation.nii.gz"
     volume = read_nifti(file, unit="label")
     image = nib.load(file)
     stored = np.asanyarray(image.dataobj)
