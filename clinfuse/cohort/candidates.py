@@ -14,6 +14,7 @@ import numpy as np
 from clinfuse.cohort.contract import Contract
 from clinfuse.cohort.declarations import FileSource, SeriesFilter
 from clinfuse.cohort.joins import PATIENT
+from clinfuse.cohort.keys import PRIVATE_FOLDER
 from clinfuse.cohort.notes import Notes
 from clinfuse.cohort.owners import owners
 from clinfuse.cohort.patterns import file_pattern
@@ -147,11 +148,9 @@ def _series(search: Search, folder: Path) -> Iterator[_Found]:
         search.notes.refuse("DCM_DAMAGED", search.name, "A DICOM file whose header cannot be read.")
     kept = [series for series in scan.series if series.modality in _DICOM_KINDS[search.kind]]
     chosen = [series for series in kept if search.source.series is None or meets(series, search.source.series)]
-    passed = {"SERIES_KIND": len(scan.series) - len(kept), "SERIES_FILTER": len(kept) - len(chosen)}
-    for code, count in passed.items():
-        if count:
-            why = "of another kind" if code == "SERIES_KIND" else "that do not meet the filter"
-            search.notes.tell(code, search.name, f"{count} series {why} are passed over.")
+    others, unfit = len(scan.series) - len(kept), len(kept) - len(chosen)
+    search.notes.tell("SERIES_KIND", search.name, others, "series of another kind are passed over.")
+    search.notes.tell("SERIES_FILTER", search.name, unfit, "series that do not meet the filter are passed over.")
     for series in chosen:
         files = [file for file in (_relative(search, path) for path in series.files) if file is not None]
         if len(files) < len(series.files):
@@ -194,9 +193,9 @@ def _by_name(search: Search) -> list[Candidate]:
 
 
 def _files_below(search: Search, start: str) -> Iterator[Path]:
-    top = inside(search.root, start)
-    for folder, folders, names in os.walk(top):
-        folders.sort()
+    for folder, folders, names in os.walk(inside(search.root, start)):
+        own = Path(folder) == search.root
+        folders[:] = sorted(name for name in folders if name[0] != "." and not (own and name == PRIVATE_FOLDER))
         for name in sorted(names):
             file = _relative(search, Path(folder) / name)
             if file is not None:
@@ -206,7 +205,7 @@ def _files_below(search: Search, start: str) -> Iterator[Path]:
 def _from_files(search: Search, found: Sequence[tuple[Path, tuple[int, ...]]]) -> list[Candidate]:
     """Candidates for files whose owners are known: slices of one series together, everything else one by one."""
     owner = dict(found)
-    dated = search.visits.dated or search.source.series is not None
+    dated = search.visits.dated or search.source.series is not None or search.source.several is not None
     if search.kind == "ct" or (search.kind == "xray" and dated):
         scanned = [made for top in _tops(owner) for made in _series(search, search.root / top)]
         candidates = []

@@ -17,13 +17,11 @@ from clinfuse.cohort.windows import BEFORE_INDEX, seconds_after
 @final
 @dataclass(frozen=True, eq=False)
 class _Timed:
+    """A candidate, and how long after the index time it was made; `seconds` may count whole days, `exact` never."""
+
     candidate: Candidate
     seconds: float
-
-    @property
-    def order(self) -> tuple[float, int, tuple[Path, ...]]:
-        """Earlier first, then more slices, then by path: never by the order in which files were found."""
-        return self.seconds, -self.candidate.slices, self.candidate.files
+    exact: float
 
 
 def choose(search: Search, candidates: Sequence[Candidate]) -> tuple[tuple[Path, ...], ...]:
@@ -51,10 +49,9 @@ def choose(search: Search, candidates: Sequence[Candidate]) -> tuple[tuple[Path,
         inside = [each for each in own if _counts(search, each)]
         outside += sum(np.isfinite(each.seconds) for each in own) - sum(np.isfinite(each.seconds) for each in inside)
         chosen[record] = _pick(search, inside, record)
-    if visits.dated and late:
-        search.notes.tell("AFTER_INDEX", search.name, f"{late} files made after the index time are not used.")
-    if visits.dated and outside > late:
-        search.notes.tell("OUTSIDE_WINDOW", search.name, f"{outside - late} files outside the window are not used.")
+    if visits.dated:
+        search.notes.tell("AFTER_INDEX", search.name, late, "files made after the index time are not used.")
+        search.notes.tell("OUTSIDE_WINDOW", search.name, outside - late, "files outside the window are not used.")
     return tuple(chosen)
 
 
@@ -64,8 +61,9 @@ def _timed(search: Search, candidates: Sequence[Candidate], record: int) -> list
     if visits.dated:
         seconds = seconds_after(times, visits.times[record], days=visits.days)
     else:
-        seconds = np.where(np.isnat(times), np.nan, times.astype(np.float64))
-    return [_Timed(candidate, float(second)) for candidate, second in zip(candidates, seconds, strict=True)]
+        seconds = np.full(len(times), np.nan)
+    exact = np.where(np.isnat(times), np.nan, times.astype(np.float64))
+    return [_Timed(*each) for each in zip(candidates, seconds.tolist(), exact.tolist(), strict=True)]
 
 
 def _counts(search: Search, timed: _Timed) -> bool:
@@ -84,18 +82,23 @@ def _pick(search: Search, own: Sequence[_Timed], record: int) -> tuple[Path, ...
         text = f'{len(own)} files of one record: write several = "nearest", "first" or "last" to choose one.'
         search.notes.refuse("SEVERAL", search.name, text, key=key)
         return ()
-    if how == "most slices":
-        return min(own, key=lambda each: (-each.candidate.slices, *_after_unknown(each))).candidate.files
-    if any(np.isnan(each.seconds) for each in own):
+    if any(np.isnan(each.exact) for each in own) and how != "most slices":
         text = f"{len(own)} files of one record, and not all say when they were made."
         search.notes.refuse("TIME_UNKNOWN", search.name, text, key=key)
         return ()
-    if how == "first":
-        return min(own, key=lambda each: each.order).candidate.files
-    latest = max(each.seconds for each in own)
-    return min((each for each in own if each.seconds == latest), key=lambda each: each.order).candidate.files
+    ranks = [_rank(each, how) for each in own]
+    best = [each for each, rank in zip(own, ranks, strict=True) if rank == min(ranks)]
+    if len(best) > 1:
+        text = f'{len(best)} files of one record that several = "{how}" cannot tell apart.'
+        search.notes.refuse("SEVERAL_TIE", search.name, text, key=key)
+        return ()
+    return best[0].candidate.files
 
 
-def _after_unknown(timed: _Timed) -> tuple[bool, float, tuple[Path, ...]]:
-    unknown = bool(np.isnan(timed.seconds))
-    return unknown, 0.0 if unknown else -timed.seconds, timed.candidate.files
+def _rank(timed: _Timed, how: str) -> tuple[float, float]:
+    """The lowest is chosen. Of series made at the same time the one with more slices; nothing depends on file names."""
+    time = 0.0 if np.isnan(timed.exact) else timed.exact
+    slices = -float(timed.candidate.slices)
+    if how == "most slices":
+        return slices, -time
+    return (time if how == "first" else -time), slices

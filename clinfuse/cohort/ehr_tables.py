@@ -123,8 +123,7 @@ def _pairs(reading: _Reading, items: list[tuple[int, ...]], times: np.ndarray | 
     if times is None:
         return _Pairs(found, records, np.zeros(len(found)))
     undated = int(np.isnat(times[np.unique(found)]).sum())
-    if undated:
-        reading.notes.tell("TIME_UNKNOWN", reading.name, f"{undated} rows without a time are not used.")
+    reading.notes.tell("TIME_UNKNOWN", reading.name, undated, "rows without a time are not used.")
     if not visits.dated:
         seconds = times[found].astype("datetime64[s]").astype(np.float64)
         use = ~np.isnat(times[found])
@@ -133,8 +132,7 @@ def _pairs(reading: _Reading, items: list[tuple[int, ...]], times: np.ndarray | 
     seconds = np.concatenate(parts) if parts else np.zeros(0)
     use = (source.span or BEFORE_INDEX).holds(seconds)
     late = int((seconds > 0).sum())
-    if late:
-        reading.notes.tell("AFTER_INDEX", reading.name, f"{late} values later than the index time are not used.")
+    reading.notes.tell("AFTER_INDEX", reading.name, late, "values later than the index time are not used.")
     return _Pairs(found[use], records[use], seconds[use])
 
 
@@ -155,8 +153,8 @@ def _converted(reading: _Reading, name: str, cells: pd.Series, rule: ColumnRule)
     low, high = reading.source.columns[name].range or _UNBOUNDED
     outside = (values < low) | (values > high)
     if rule.kind == "number" and outside.any():
-        text = f"Column {name}: {int(outside.sum())} values outside the declared range are treated as missing."
-        reading.notes.tell("EHR_RANGE", reading.name, text)
+        text = f"values of column {name} outside the declared range are treated as missing."
+        reading.notes.tell("EHR_RANGE", reading.name, int(outside.sum()), text)
         values[outside] = np.nan
     return values
 
@@ -222,9 +220,8 @@ def _same_unit(
         return np.ones(len(coded), dtype=bool)
     same = (reading.table[long.unit].map(plain) == plain(said.unit)).to_numpy()
     others = int((coded & ~same)[used].sum())
-    if others:
-        text = f"Column {name}: {others} values in another unit than {said.unit}, or in none, are not used."
-        reading.notes.tell("EHR_UNIT", reading.name, text)
+    text = f"values of column {name} in another unit than {said.unit}, or in none, are not used."
+    reading.notes.tell("EHR_UNIT", reading.name, others, text)
     return same
 
 

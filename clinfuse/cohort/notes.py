@@ -22,6 +22,7 @@ class Notes:
         self._strict = strict
         self._entries: list[Entry] = []
         self._matches: list[Match] = []
+        self._told: dict[tuple[str, str, str], tuple[int, int]] = {}
 
     def refuse(self, code: str, source: str, text: str, *, key: str = "") -> None:
         """Note a file, row or value that is not used.
@@ -46,9 +47,20 @@ class Notes:
             self._stop(code, source, text, key)
         self._entries.append(Entry(code, source, key, text, excluded=True))
 
-    def tell(self, code: str, source: str, text: str) -> None:
-        """Note something a reader would want to know, about nothing that was refused."""
-        self._entries.append(Entry(code, source, "", text, note=True))
+    def tell(self, code: str, source: str, number: int, text: str) -> None:
+        """Note something a reader would want to know, about nothing that was refused: how many, and what of them.
+
+        The same words about the same source are one line with the sum; none is no line.
+        """
+        if number == 0:
+            return
+        line = (code, source, text)
+        if line not in self._told:
+            self._told[line] = len(self._entries), 0
+            self._entries.append(Entry(code, source, "", text, note=True))
+        place, before = self._told[line]
+        self._told[line] = place, before + number
+        self._entries[place] = Entry(code, source, "", f"{before + number} {text}", note=True)
 
     def match(self, match: Match) -> None:
         """Note how the ids of a source met the records."""

@@ -190,9 +190,8 @@ def _tell_outside(values: np.ndarray, rows: list[_Rows], labels: np.ndarray, not
         bool((labels[record] == 0).any() and (values[found.positions[~found.counted]] == 1).any())
         for record, found in enumerate(rows)
     )
-    if outside:
-        text = f"{outside} records count as negative although the finding stands outside the window."
-        notes.tell("LABEL_OUTSIDE", "label", text)
+    text = "records count as negative although the finding stands outside the window."
+    notes.tell("LABEL_OUTSIDE", "label", outside, text)
 
 
 def _check_no_row(label: LabelSection, rows: list[_Rows], visits: Visits) -> None:

@@ -15,6 +15,7 @@ from clinfuse.cohort.keys import KeyRing
 from clinfuse.cohort.notes import Notes
 from clinfuse.cohort.tables import TableBook, require
 from clinfuse.errors import DataError
+from clinfuse.io.ehr import decimal_number
 
 SPLITS = ("train", "validation", "test")
 
@@ -128,9 +129,11 @@ def attributes_of(visits: Visits, section: RecordsSection, decimal: str) -> pd.D
     columns = {}
     for name, column in section.attributes.items():
         text = visits.table[column]
-        numbers = pd.to_numeric(text.str.replace(decimal, ".", regex=False), errors="coerce").astype(np.float64)
-        numeric = bool((numbers.notna() | (text == "")).all() and numbers.notna().any())
-        columns[name] = numbers.to_numpy() if numeric else text.to_numpy(dtype=object)
+        numbers = {cell: decimal_number(cell, decimal) for cell in set(text) - {""}}
+        if numbers and None not in numbers.values():
+            columns[name] = np.array([numbers.get(cell, np.nan) for cell in text], dtype=np.float64)
+        else:
+            columns[name] = text.to_numpy(dtype=object)
     return pd.DataFrame(columns, index=range(len(visits)))
 
 

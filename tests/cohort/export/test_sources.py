@@ -1,0 +1,184 @@
+"""Files by path column, pattern and header; wide tables with and without dates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clinfuse.cohort.folder import read_export
+from clinfuse.errors import DataError
+
+VISITS = (
+    "ID,PATIENT,AT,SIDE,Y,FILM,SCAN",
+    "1,a,2020-01-10 12:00,train,1,films/one.dcm,scans/s1",
+    "2,b,2020-01-10 12:00,test,0,films/none.dcm,scans/s1/1_00",
+    "3,c,2020-01-10 12:00,,0,../out.dcm,",
+)
+HEAD = """
+[records]
+table = "visits.csv"
+patient_id = "PATIENT"
+record_id = "ID"
+index_time = "AT"
+split = "SIDE"
+
+[label]
+column = "Y"
+positive = ["1"]
+"""
+
+
+def read(hospital, folder, modality, visits=VISITS, head=HEAD, **tables):
+    written = {"visits.csv": visits, **{f"{name}.csv": rows for name, rows in tables.items()}}
+    return read_export(hospital.write_tables(folder, written, head + "[modalities.m]\n" + modality))
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"nothing that a header could be read from")
+    return folder
+
+
+def test_a_path_column_names_files_inside_the_folder_only(hospital, tmp_path):
+    touch(tmp_path, "out.dcm", "x/films/one.dcm")
+    export = read(hospital, tmp_path / "x", 'kind = "xray"\ncolumn = "FILM"\n')
+    assert export.sources["m"].files == ((Path("films/one.dcm"),), (), ())
+    assert export.ledger.refused == {"FILE_ABSENT": 1, "FILE_OUTSIDE": 1}
+    assert export.records.splits.tolist() == ["train", "test", ""]
+    assert export.modalities[0].shape == (1, 224, 224)
+    with pytest.raises(DataError, match="FILE_"):
+        read_export(tmp_path / "x", strict=True)
+
+
+def test_a_path_column_may_name_the_folder_of_a_series(hospital, tmp_path):
+    hospital.write_ct(tmp_path / "scans" / "s1", "anyone", datetime(2020, 1, 9))
+    export = read(hospital, tmp_path, 'kind = "ct"\ncolumn = "SCAN"\n')
+    assert [len(files) for files in export.sources["m"].files] == [3, 1, 0]
+    assert export.ledger.matches[0].matched == 2
+
+
+def test_slices_that_lie_in_the_folder_of_their_record(hospital, tmp_path):
+    hospital.write_ct(tmp_path / "ct" / "1", "x", datetime(2020, 1, 9))
+    hospital.write_ct(tmp_path / "ct" / "2" / "deeper", "x", datetime(2020, 1, 9), slices=5)
+    hospital.write_ct(tmp_path / "ct" / "9", "x", datetime(2020, 1, 9))
+    hospital.write_ct(tmp_path / "ct" / "3", "x", datetime(2020, 1, 11))
+    export = read(hospital, tmp_path, 'kind = "ct"\nfiles = "ct/{record_id}/"\n')
+    assert [len(files) for files in export.sources["m"].files] == [3, 5, 0]
+    assert export.ledger.matches[0].unmatched == 1
+    assert [(entry.code, entry.text[0]) for entry in export.ledger.entries] == [("AFTER_INDEX", "1")]
+
+
+@pytest.mark.parametrize("how", ["first", "last", "nearest", "most slices"])
+def test_several_series(hospital, tmp_path, how):
+    top = tmp_path / "ct" / "1"
+    for number, (day, slices) in enumerate([(1, 2), (2, 6), (9, 2), (9, 1)], start=1):
+        hospital.write_ct(top, "x", datetime(2020, 1, day), slices=slices, series=number)
+    export = read(hospital, tmp_path, f'kind = "ct"\nfiles = "ct/{{record_id}}/"\nseveral = "{how}"\n')
+    chosen = export.sources["m"].files[0]
+    expected = {"first": ("1_", 2), "most slices": ("2_", 6)}.get(how, ("3_", 2))
+    assert ({path.name[:2] for path in chosen}, len(chosen)) == ({expected[0]}, expected[1])
+
+
+def test_two_series_that_nothing_tells_apart_are_refused(hospital, tmp_path):
+    for number in (1, 2):
+        hospital.write_ct(tmp_path / "ct" / "1", "x", datetime(2020, 1, 9), series=number)
+    export = read(hospital, tmp_path, 'kind = "ct"\nfiles = "ct/{record_id}/"\nseveral = "nearest"\n')
+    assert export.sources["m"].files[0] == ()
+    assert export.ledger.refused == {"SEVERAL_TIE": 1}
+    assert export.ledger.entries[0].key == export.records.keys[0]
+
+
+def test_masks_by_pattern_have_one_channel_for_each_label(hospital, tmp_path):
+    touch(tmp_path, "m/a/seg.nii.gz", "m/b/seg.nii.gz", "m/z/seg.nii.gz")
+    labels = 'labels = { 2 = "tumour", 1 = "kidney" }\nsize = [4, 5, 6]\nspacing_mm = [1, 2, 3]\n'
+    export = read(hospital, tmp_path, 'kind = "mask"\nfiles = "m/{patient_id}/seg.nii.gz"\n' + labels)
+    assert export.sources["m"].files == ((Path("m/a/seg.nii.gz"),), (Path("m/b/seg.nii.gz"),), ())
+    mask = export.modalities[0]
+    assert (mask.shape, mask.channels, mask.spacing_mm) == ((2, 4, 5, 6), ("kidney", "tumour"), (1, 2, 3))
+
+
+def test_the_private_folder_is_never_searched(hospital, tmp_path):
+    visits = (*VISITS[:3], "private,c,2020-01-10 12:00,,0,,")
+    touch(tmp_path, "1/x.nii")
+    read(hospital, tmp_path, 'kind = "mr"\nfiles = "{record_id}/*"\n', visits)
+    export = read(hospital, tmp_path, 'kind = "mr"\nfiles = "{record_id}/*"\n', visits)
+    assert export.sources["m"].files == ((Path("1/x.nii"),), (), ())
+
+
+def test_an_id_that_holds_the_separator_of_the_pattern_is_refused(hospital, tmp_path):
+    visits = (VISITS[0], VISITS[1].replace("1,a", "1_1,a"), VISITS[2])
+    touch(tmp_path, "1_1_x.edf")
+    with pytest.raises(DataError, match="FILES_AMBIGUOUS"):
+        read(hospital, tmp_path, 'kind = "eeg"\nfiles = "{record_id}_*.edf"\n', visits)
+
+
+def test_wide_table_of_patients_repeats_are_one_and_conflicts_none(hospital, tmp_path):
+    rows = ("PATIENT,X,S", "a,1.5,f", "a,1.5,f", "b,2,m", "b,3,m", "z,9,q")
+    modality = 'kind = "ehr"\ntable = "wide.csv"\ncolumns.X = "number"\ncolumns.S = "category"\n'
+    export = read(hospital, tmp_path, modality, wide=rows)
+    np.testing.assert_array_equal(export.sources["m"].values, [[1.5, 0], [np.nan] * 2, [np.nan] * 2])
+    assert export.modalities[0].columns[1].levels == ("f", "m", "q")
+    assert export.ledger.refused == {"ROWS_CONFLICT": 1}
+    assert export.ledger.matches[0].twice == 0
+
+
+def test_dated_wide_table_takes_the_last_before_the_index_time(hospital, tmp_path):
+    rows = (
+        "PATIENT,T,X,S",
+        "a,2020-01-09 12:00,1,f",
+        "a,2020-01-10 11:00,,m",
+        "a,2020-01-10 13:00,7,f",
+        "b,2020-01-11 12:00,2,m",
+        "c,,3,f",
+    )
+    modality = 'kind = "ehr"\ntable = "wide.csv"\ntime = "T"\ncolumns.X = { take = ["last", "count"] }\n'
+    export = read(hospital, tmp_path, modality + 'columns.S = "category"\n', wide=rows)
+    assert [column.name for column in export.modalities[0].columns] == ["X last", "X count", "S last"]
+    np.testing.assert_array_equal(export.sources["m"].values, [[1, 1, 1], [np.nan] * 3, [np.nan] * 3])
+    codes = {entry.code: entry.text.split()[0] for entry in export.ledger.entries}
+    assert codes == {"TIME_UNKNOWN": "1", "AFTER_INDEX": "2"}
+
+
+def test_values_outside_the_range_are_missing_and_bounds_are_declared(hospital, tmp_path):
+    rows = ("PATIENT,X", "a,>=90", "b,999", "c,50")
+    modality = 'kind = "ehr"\ntable = "wide.csv"\ncolumns.X = { range = [0, 200], bounds = "limit" }\n'
+    export = read(hospital, tmp_path / "a", modality, wide=rows)
+    np.testing.assert_array_equal(export.sources["m"].values[:, 0], [90, np.nan, 50])
+    assert [entry.code for entry in export.ledger.entries] == ["EHR_RANGE"]
+    with pytest.raises(DataError, match=r"EHR_NUMBER.*modalities.m") as refused:
+        read(hospital, tmp_path / "b", modality.replace(', bounds = "limit"', ""), wide=rows)
+    assert "90" not in str(refused.value)
+
+
+def test_a_table_that_nothing_joins_is_refused(hospital, tmp_path):
+    with pytest.raises(DataError, match=r"TABLE_JOIN.*patient_id"):
+        read(hospital, tmp_path, 'kind = "ehr"\ntable = "w.csv"\ncolumns.X = "number"\n', w=("P,X", "a,1"))
+
+
+def test_a_patient_on_two_sides_of_a_split_is_refused(hospital, tmp_path):
+    visits = (*VISITS, "4,a,2020-01-10 12:00,test,0,,")
+    modality = 'kind = "ehr"\ntable = "visits.csv"\ncolumns.ID = "category"\n'
+    with pytest.raises(DataError, match=r"LEAK_SUBJECT.*1 patients"):
+        read(hospital, tmp_path / "a", modality, visits)
+    with pytest.raises(DataError, match="SPLIT_VALUE"):
+        read(hospital, tmp_path / "b", modality, (*VISITS, "4,d,2020-01-10 12:00,tset,0,,"))
+
+
+def test_without_an_index_time_everything_of_the_patient_counts(hospital, tmp_path):
+    head = HEAD.replace('index_time = "AT"\n', "")
+    hospital.write_edf(tmp_path / "a_1.edf", datetime(2033, 1, 1))
+    export = read(hospital, tmp_path, 'kind = "eeg"\nfiles = "{patient_id}_*.edf"\n', head=head)
+    assert export.sources["m"].files[0] == (Path("a_1.edf"),)
+    assert np.isnat(export.records.times).all()
+    assert export.modalities[0].shape == (6, 19, 640)
+
+
+def test_without_record_ids_a_patient_is_a_record(hospital, tmp_path):
+    head = HEAD.replace('record_id = "ID"\n', "")
+    modality = 'kind = "ehr"\ntable = "visits.csv"\ncolumns.ID = "category"\n'
+    export = read(hospital, tmp_path, modality, head=head)
+    assert export.records.record_ids.tolist() == export.records.patient_ids.tolist() == ["a", "b", "c"]
