@@ -218,7 +218,7 @@ class Predictions:
         table = table.replace_schema_metadata({"clinfuse": json.dumps(about, ensure_ascii=True)})
         unfinished = file.with_name(f".{file.name}.{os.getpid()}")
         try:
-            pq.write_table(table, unfinished, compression="snappy", store_schema=False)
+            pq.write_table(table, unfinished, compression="snappy")
             unfinished.replace(file)
         except (OSError, pa.ArrowException):
             unfinished.unlink(missing_ok=True)
