@@ -34,9 +34,10 @@ def main(arguments: argparse.Namespace) -> None:
     print(result.answer.text)
 
     # Loss of every network by epoch: whether training had settled when it stopped.
-    for fold, classifier in enumerate(result["joint I"].classifiers):
-        for network, curve in classifier.loss_curves_.items():
-            print(f"fold {fold}  {network}: {curve[0].training:.3f} -> {curve[-1].training:.3f} in {len(curve)} epochs")
+    for (repeat, fold), curves in result["joint I"].losses.items():
+        for network, curve in curves.items():
+            first, last = curve[0]["training_loss"], curve[-1]["training_loss"]
+            print(f"fold {repeat}-{fold}  {network}: {first:.3f} -> {last:.3f} in {len(curve)} epochs")
     print(cf.write_study_report(result, Path(arguments.out) / "report.html", title="CT and laboratory values"))
 
 

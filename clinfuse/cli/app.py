@@ -80,13 +80,14 @@ def run(
     from clinfuse.cli.commands import run_study
 
     screen = Screen(quiet, as_json)
-    raise typer.Exit(run_study(study, plan=plan, quick=quick, yes=yes, workers=workers, private=private, screen=screen))
+    raise typer.Exit(run_study(study, plan=plan, short=quick, yes=yes, workers=workers, private=private, screen=screen))
 
 
 @app.command()
 def fold(
     run: Run,
     fold: Annotated[list[str] | None, typer.Option("--fold", help="REPEAT-FOLD; by default all that are left.")] = None,
+    yes: Yes = False,
     private: Private = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -94,7 +95,7 @@ def fold(
     """Train what is left of one fold of a run, or of all folds that nobody else works on."""
     from clinfuse.cli.commands import run_fold
 
-    run_fold(run, fold or [], private=private, screen=Screen(quiet, as_json))
+    run_fold(run, fold or [], yes=yes, private=private, screen=Screen(quiet, as_json))
 
 
 @app.command()

@@ -1,0 +1,231 @@
+"""What the commands do, once their arguments are read; everything heavy may be imported here."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from clinfuse.cli import summary
+from clinfuse.cli.screen import Screen, ask
+from clinfuse.cohort.cohort import Cohort
+from clinfuse.cohort.keys import who
+from clinfuse.errors import ConfigError
+from clinfuse.evaluation.audit import audit
+from clinfuse.evaluation.robustness import robustness
+from clinfuse.report.tables import write_tables
+from clinfuse.study.config import load_study
+from clinfuse.study.folder import RunFolder, write_whole
+from clinfuse.study.outcome import Outcome, explain_records, finish, picks, read_comparison
+from clinfuse.study.plan import plan_run
+from clinfuse.study.pool import default_workers
+from clinfuse.study.run import carry_out, prepare, quick
+from clinfuse.study.work import Work, open_work
+from clinfuse.synthetic.make import make_cohort
+
+REFUSED = 1
+
+
+def run_demo(
+    out: Path, *, nothing_to_gain: bool, seed: int, records: int, workers: int, screen: Screen, size: str = ""
+) -> None:
+    """Write the synthetic cohort, run the study of demo.toml on it, show the last screen."""
+    began = time.monotonic()
+    screen.note("writing a synthetic cohort as DICOM, EDF and CSV files")
+    name = size or ("nothing-to-gain" if nothing_to_gain else "demo")
+    make_cohort(name, records=records, seed=seed, out=out / "cohort", progress=not screen.quiet)
+    text = files("clinfuse.study").joinpath("demo.toml").read_text(encoding="utf-8")
+    file = out / "study.toml"
+    write_whole(file, text.replace("\nseed    = 0\n", f"\nseed    = {seed}\n").encode())
+    work = prepare(load_study(file))
+    with screen.progress("training") as advance:
+        outcome = carry_out(work, workers=workers, advance=advance, say=screen.note)
+    cores = os.cpu_count() or 1
+    steps = [
+        (f"clinfuse explain {out.as_posix()}/results --record KEY", "why the model said so, for any record"),
+        ("clinfuse check YOUR/cohort.toml", "reads your own files, says what is wrong"),
+        ("clinfuse run YOUR/study.toml", "your own question"),
+    ]
+    if not nothing_to_gain:
+        steps.append(("clinfuse demo --nothing-to-gain --out DIR", "the same, where the answer must not be Yes"))
+    took = summary.duration(time.monotonic() - began)
+    shown = summary.last_screen(
+        outcome,
+        title="clinfuse demo",
+        finished=f"done in {took} on {cores} cores",
+        cohort_at=out / "cohort",
+        next_steps=steps,
+    )
+    screen.show(shown, facts_of(outcome))
+
+
+def run_check(file: Path, *, strict: bool, private: Path | None, screen: Screen) -> int:
+    """Read an export, or a study and its export, and say who is in it; 1 where files were refused."""
+    if file.suffix == ".toml" and file.name != "cohort.toml" and _is_study(file):
+        study = load_study(file)
+        cohort = Cohort.from_folder(study.cohort, private=private, strict=strict, progress=not screen.quiet)
+        study.check_against(cohort.names)
+        study.build_models(cohort.names)
+        where = Path(study.cohort)
+    else:
+        where = file
+        cohort = Cohort.from_folder(file, private=private, strict=strict, progress=not screen.quiet)
+    found = audit(cohort) if (cohort.labels >= 0).any() else None
+    refused = cohort.ledger.refused
+    lines = summary.cohort_lines(cohort, where)
+    lines += [f"  refused {code}: {count}" for code, count in refused.items()]
+    lines += [f"  excluded {code}: {count}" for code, count in cohort.ledger.excluded.items()]
+    facts: dict[str, Any] = {
+        "records": len(cohort),
+        "patients": len(set(cohort.patient_keys)),
+        "present": {name: int(cohort.present[:, k].sum()) for k, name in enumerate(cohort.names)},
+        "refused": refused,
+        "excluded": cohort.ledger.excluded,
+        "findings": [],
+    }
+    if found is not None:
+        lines += ["", *map(summary.plain, str(found).splitlines())]
+        facts["findings"] = [{"code": one.code, "severity": one.severity, "text": one.text} for one in found.findings]
+    screen.show("\n".join(lines), facts)
+    if found is not None and found.stops:
+        raise ConfigError(
+            "AUDIT_STOPS",
+            place="check",
+            rule="nothing that alone tells the classes apart",
+            found=", ".join(one.code for one in found.findings if one.severity == "stop"),
+            remedy="Read the findings above; correct cohort.toml, or declare the column known after the outcome.",
+        )
+    return REFUSED if refused else 0
+
+
+def run_study(
+    file: Path, *, plan: bool, short: bool, yes: bool, workers: int, private: Path | None, screen: Screen
+) -> int:
+    """Run a study, or only say what it will cost; 1 where files were refused."""
+    began = time.monotonic()
+    study = quick(load_study(file)) if short else load_study(file)
+    work = prepare(study, private=private, progress=not screen.quiet)
+    count = workers or default_workers()
+    if plan:
+        cost = plan_run(work, workers=count)
+        facts = {
+            "hours": cost.hours,
+            "trainings": cost.trainings,
+            "left": cost.left,
+            "tasks": cost.tasks,
+            "megabytes": cost.megabytes,
+            "workers": cost.workers,
+        }
+        screen.show(summary.plan_lines(cost, file.name), facts)
+        if screen.quiet or screen.as_json:
+            return 0
+        question = "This takes more than an hour. Start it?" if cost.long else "Start it?"
+        if not ask(question, yes=yes):
+            return 0
+    with screen.progress("training") as advance:
+        outcome = carry_out(work, workers=count, private=private, agreed=yes, advance=advance, say=screen.note)
+    took = summary.duration(time.monotonic() - began)
+    shown = summary.last_screen(
+        outcome,
+        title=f"clinfuse run {file.name}" + (" --quick: not a result" if short else ""),
+        finished=f"done in {took}",
+        cohort_at=Path(study.cohort),
+        next_steps=_next(work),
+    )
+    screen.show(shown, facts_of(outcome))
+    return REFUSED if work.cohort.ledger.refused else 0
+
+
+def run_fold(run: Path, names: Sequence[str], *, yes: bool, private: Path | None, screen: Screen) -> None:
+    """Fit what is left of some folds, or of all that nobody else works on."""
+    work = _opened(run, private)
+    work.run.note("fold", names=list(names))
+    done = []
+    with screen.progress("training") as advance:
+        for fold, model in work.do(names, agreed=yes):
+            done.append(f"{fold}/{model}")
+            advance(work.finished, len(work.tasks))
+    screen.show(f"done: {len(done)} tasks; {work.finished} of {len(work.tasks)} finished", {"done": done})
+
+
+def run_report(run: Path, *, private: Path | None, screen: Screen) -> int:
+    """Write tables and pages of a finished run anew."""
+    work = _opened(run, private)
+    outcome = finish(work)
+    shown = summary.last_screen(
+        outcome, title="clinfuse report", finished="", cohort_at=Path(work.study.cohort), next_steps=_next(work)
+    )
+    screen.show(shown, facts_of(outcome))
+    return REFUSED if work.cohort.ledger.refused else 0
+
+
+def run_explain(run: Path, records: Sequence[str], *, model: str, private: Path | None, screen: Screen) -> None:
+    """Write a page for each record; without records, for the ones worth a look."""
+    work = _opened(run, private)
+    comparison = read_comparison(work)
+    chosen = model or work.study.primary
+    keys = records or picks(comparison, work.study)
+    pages = explain_records(work, comparison, keys, model=chosen)
+    screen.show("\n".join(str(page) for page in pages), {"pages": [str(page) for page in pages], "model": chosen})
+
+
+def run_robustness(run: Path, *, model: str, private: Path | None, screen: Screen) -> None:
+    """Show and write what is left of a model when every subset of its modalities is withheld."""
+    work = _opened(run, private)
+    chosen = model or work.study.primary
+    found = robustness(read_comparison(work)[chosen], work.cohort, seed=work.study.seed)
+    table = found.table()
+    write_tables(table, work.run.tables, f"withheld-{chosen}", caption=f"{chosen}, sources withheld from the model.")
+    facts = {"model": chosen, "rows": table.to_dict(orient="records")}
+    screen.show(
+        summary.plain(f"{chosen}, sources withheld from the model") + "\n" + table.to_string(index=False), facts
+    )
+
+
+def run_who(key: str, cohort: Path, *, private: Path | None, screen: Screen) -> None:
+    """Print the line of the private list that a key stands for: this output identifies a person."""
+    folder = cohort.parent if cohort.suffix == ".toml" else cohort
+    line = who(folder, key, private=private)
+    screen.show("\n".join(f"{name:<10}{value}" for name, value in line.items()), line)
+
+
+def facts_of(outcome: Outcome) -> dict[str, Any]:
+    """The outcome of a run as JSON values."""
+    answer = outcome.comparison.answer
+    return {
+        "answer": {
+            "verdict": answer.verdict,
+            "text": answer.text,
+            "difference": answer.difference.value,
+            "low": answer.difference.low,
+            "high": answer.difference.high,
+            "p": answer.difference.p,
+        },
+        "metrics": outcome.metrics,
+        "without": {name: one.value for name, one in outcome.robustness.without.items()},
+        "findings": [one.code for one in outcome.audit.findings],
+        "report": str(outcome.run.report),
+    }
+
+
+def _opened(run: Path, private: Path | None) -> Work:
+    folder = RunFolder(Path(os.path.abspath(run)))  # noqa: PTH100  (resolve() would follow links out of the run)
+    return open_work(folder.study(), folder, private=private)
+
+
+def _next(work: Work) -> list[tuple[str, str]]:
+    run = summary.shown(work.run.path)
+    return [
+        (f"clinfuse explain {run} --record KEY", "why the model said so, for any record"),
+        (f"clinfuse robustness {run} --model NAME", "what is left of another model when sources are missing"),
+    ]
+
+
+def _is_study(file: Path) -> bool:
+    """Whether a file is a study: those name a cohort and models, exports name records and modalities."""
+    from clinfuse.cohort.strict import read_toml
+
+    return "models" in read_toml(file)

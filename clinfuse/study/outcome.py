@@ -1,0 +1,203 @@
+"""From finished folds to files: predictions, metrics, tables, pages; nothing here is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from clinfuse.errors import ConfigError
+from clinfuse.evaluation.audit import audit
+from clinfuse.evaluation.compare import CHOSEN_INSIDE, Comparison, compare
+from clinfuse.evaluation.robustness import Robustness, robustness
+from clinfuse.explain.attribution import attribute
+from clinfuse.explain.values import Attribution
+from clinfuse.report.ledger import write_ledger
+from clinfuse.report.patient import write_patient_index, write_patient_report
+from clinfuse.report.study import write_study_report
+from clinfuse.report.tables import write_tables
+from clinfuse.study.folder import RunFolder, write_json
+from clinfuse.study.work import Work
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a finished run says.
+
+    Parameters
+    ----------
+    run : RunFolder
+    comparison : Comparison
+    robustness : Robustness
+        Of the declared model.
+    audit : Audit
+    """
+
+    run: RunFolder
+    comparison: Comparison
+    robustness: Robustness
+    audit: Any
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """One JSON object per model and metric, as in ``metrics.json``."""
+        return [row.as_dict() for row in self.comparison.rows]
+
+
+def read_comparison(work: Work) -> Comparison:
+    """The comparison of a run whose folds are finished.
+
+    Parameters
+    ----------
+    work : Work
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ConfigError
+        ``RUN_UNFINISHED``: some folds are left.
+    ClinfuseError
+        What `compare` raises.
+    """
+    left = len(work.tasks) - work.finished
+    if left:
+        raise ConfigError(
+            "RUN_UNFINISHED",
+            place="results folder",
+            rule="every fold of the run finished",
+            found=f"{left} of {len(work.tasks)} tasks left",
+            remedy="Start the study again with clinfuse run; it goes on where it was.",
+        )
+    asked = work.study.validation
+    return compare(
+        work.cohort,
+        work.models,
+        folds=asked.folds,
+        repeats=asked.repeats,
+        seed=work.study.seed,
+        results=work.run.path,
+        primary=work.study.primary,
+        best_single=work.study.rival or CHOSEN_INSIDE,
+        validation="holdout" if asked.holdout else "folds",
+    )
+
+
+def finish(work: Work) -> Outcome:
+    """Write everything a finished run consists of beside its folds.
+
+    Parameters
+    ----------
+    work : Work
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    ConfigError
+        ``RUN_UNFINISHED``.
+    StorageError
+        ``REPORT_WRITE``, ``RUN_WRITE``.
+    """
+    comparison = read_comparison(work)
+    declared = comparison[work.study.primary]
+    outcome = Outcome(work.run, comparison, robustness(declared, work.cohort, seed=work.study.seed), audit(work.cohort))
+    write_json(work.run.path / "metrics.json", outcome.metrics)
+    _write_tables(outcome, work)
+    write_ledger(work.cohort.ledger, work.run.ledger, title=work.study.report.title)
+    described = work.run.read()
+    known = {
+        "id": described["hashes"]["config"][:6],
+        "seed": work.study.seed,
+        "data": described["hashes"]["data"],
+        "code": described["hashes"]["code"][:12],
+    }
+    shown = outcome.robustness if "subsets" in work.study.missing.report else None
+    write_study_report(
+        comparison, work.run.report, robustness=shown, title=work.study.report.title, run=known, audit=outcome.audit
+    )
+    if work.cohort.task == "binary" and work.study.report.patients:
+        explain_records(work, comparison, picks(comparison, work.study), model=work.study.primary)
+    return outcome
+
+
+def explain_records(work: Work, comparison: Comparison, keys: Sequence[str], *, model: str) -> tuple[Path, ...]:
+    """Write a page for each record, and the list of them.
+
+    Parameters
+    ----------
+    work : Work
+    comparison : Comparison
+        Of the finished run.
+    keys : sequence of str
+        Keys or ids of records.
+    model : str
+        The model to explain.
+
+    Returns
+    -------
+    tuple of Path
+        The pages, in the order of `keys`.
+
+    Raises
+    ------
+    ClinfuseError
+        What `attribute` raises; DataError ``RECORD_UNKNOWN``.
+    """
+    explained: list[Attribution] = []
+    pages = []
+    for key in keys:
+        attribution = attribute(comparison[model], work.cohort[str(key)], seed=work.study.seed)
+        explained.append(attribution)
+        pages.append(write_patient_report(attribution, work.run.patients / f"{attribution.record}.html"))
+    write_patient_index(explained, work.run.patients / "index.html")
+    return tuple(pages)
+
+
+def picks(comparison: Comparison, study: Any) -> tuple[str, ...]:
+    """Keys of a few records worth a look: surest and right, surest and wrong, least sure, something missing."""
+    held = comparison[study.primary].predictions.select(repeat=0)
+    known = np.asarray(held.y_true) >= 0
+    held = held.rows(np.flatnonzero(known))
+    sure = np.abs(held.logits[:, -1] - held.logits[:, 0])
+    right = held.logits.argmax(1) == held.y_true
+    event = held.y_true == len(held.classes) - 1
+    whole = held.present.all(1)
+    groups = (
+        (right & event & whole, -sure),
+        (~right, -sure),
+        (~whole, sure),
+        (right & ~event & whole, -sure),
+        (np.ones(len(held), dtype=bool), sure),
+    )
+    found: dict[str, None] = {}
+    rank = 0
+    while len(found) < min(study.report.patients, len(held)):
+        for chosen, order in groups:
+            rows = np.flatnonzero(chosen)
+            rows = rows[np.lexsort((held.record[rows], order[rows]))]
+            if rank < len(rows) and len(found) < study.report.patients:
+                found.setdefault(str(held.record[rows[rank]]), None)
+        rank += 1
+    return tuple(found)
+
+
+def _write_tables(outcome: Outcome, work: Work) -> None:
+    folder = work.run.tables
+    tables = {"models": outcome.comparison.table().reset_index(), "withheld": outcome.robustness.table()}
+    captions = {
+        "models": f"Every model on held-out records. {outcome.comparison.answer.text}",
+        "withheld": f"{work.study.primary}, sources withheld from the model.",
+    }
+    for name, table in tables.items():
+        for file in write_tables(table, folder, name, caption=captions[name]):
+            if file.suffix.removeprefix(".") not in work.study.report.tables:
+                file.unlink()

@@ -1,0 +1,91 @@
+"""Start a study, or go on with it where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from clinfuse.study.config import Study
+from clinfuse.study.folder import RunFolder, describe, settle
+from clinfuse.study.outcome import Outcome, finish
+from clinfuse.study.pool import Advance, default_workers, run_pool
+from clinfuse.study.work import Work, open_work
+
+QUICK_EPOCHS, QUICK_FOLDS = 2, 2
+
+
+def quick(study: Study) -> Study:
+    """The same study with so little training that it only shows whether everything runs; in a folder of its own.
+
+    Examples
+    --------
+    >>> from clinfuse.study.config import parse_study
+    >>> short = quick(parse_study({"cohort": "c", "results": "r", "models": {"late": {"fusion": "late"}}}))
+    >>> short.results, short.training.epochs
+    ('r-quick', 2)
+    """
+    return study.model_copy(
+        update={
+            "results": f"{study.results}-quick",
+            "validation": study.validation.model_copy(
+                update={"folds": QUICK_FOLDS, "repeats": 1, "inner_folds": QUICK_FOLDS}
+            ),
+            "training": study.training.model_copy(update={"epochs": QUICK_EPOCHS}),
+            "report": study.report.model_copy(
+                update={"title": f"QUICK RUN, NOT A RESULT. {study.report.title}".strip(), "patients": 1}
+            ),
+        }
+    )
+
+
+def prepare(study: Study, *, private: Path | None = None, progress: bool = False) -> Work:
+    """Open what a study is about, and list what there is to fit."""
+    return open_work(study, RunFolder(Path(study.results)), private=private, progress=progress)
+
+
+def carry_out(
+    work: Work,
+    *,
+    workers: int = 0,
+    private: Path | None = None,
+    agreed: bool = False,
+    advance: Advance = lambda done, total: None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Outcome:
+    """Fit what is left of a study and write its results.
+
+    Parameters
+    ----------
+    work : Work
+        From `prepare`.
+    workers : int
+        Processes; 0 takes two, or one where there is one core. The results are the same bits for any number.
+    private : Path, optional
+        Where keys and secret lie, if not beside ``cohort.toml``.
+    agreed : bool
+        Whether finished tasks of other inputs may be done again.
+    advance : callable
+        Told the number of finished tasks and of all tasks.
+    say : callable
+        Told what is going on.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    ConfigError
+        ``RUN_CHANGED``.
+    ClinfuseError
+        What fitting, evaluating and writing raise.
+    """
+    described = describe(work.study, work.run, work.cohort.fingerprint)
+    settle(work.run, described, touched=work.touched, agreed=agreed)
+    count = workers or default_workers()
+    work.run.note("started", workers=count, finished=work.finished, tasks=len(work.tasks))
+    run_pool(work, count, private=private, agreed=agreed, advance=advance)
+    say("evaluating, explaining and writing the report")
+    outcome = finish(work)
+    work.run.note("finished")
+    return outcome
