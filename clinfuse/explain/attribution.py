@@ -104,6 +104,7 @@ def attribute(model: Any, record: Any, *, seed: int = 0, steps: int = 64) -> Att
         checks=checks,
         steps=max((path.steps for path in gradients), default=0),
         seed=seed,
+        held_out=isinstance(model, Folded),
     )
 
 

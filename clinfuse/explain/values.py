@@ -160,6 +160,8 @@ class Attribution:
     steps : int
         Points on the path of integrated gradients; 0 where none was needed.
     seed : int
+    held_out : bool
+        Whether the model is known never to have seen this patient in training.
 
     Raises
     ------
@@ -188,6 +190,7 @@ class Attribution:
     checks: tuple[Check, ...] = ()
     steps: int = 0
     seed: int = 0
+    held_out: bool = False
 
     def __post_init__(self) -> None:
         numbers = (self.probability, self.prior_probability, self.logit, self.prior_logit, *self.without.values())

@@ -15,6 +15,8 @@ from clinfuse.report.allowed import described_text, range_text, value_text
 from clinfuse.report.canvas import Picture
 from clinfuse.report.html import NOT_CAUSES, number, percent, render, write_text
 
+HELD_OUT = "The model never saw this patient in training; its number is not a diagnosis."
+MAYBE_SEEN = "This model may have been trained on this patient, and may be surer here than for a new one."
 MOST_FEATURES = 14
 _KEY = re.compile("R-[A-Z2-7]{10}")
 _SMALLEST_SHARE = 0.01
@@ -62,6 +64,7 @@ def patient_page(attribution: Attribution) -> str:
         version=version("clinfuse"),
         words=_words(a),
         frequency=_frequency(a),
+        seen=HELD_OUT if a.held_out else MAYBE_SEEN,
         missing_words=_missing(a.parts),
         described=[(name, described_text(name, value)) for name, value in a.described],
         shares=pictures.waterfall(a.prior_logit, [(p.name, p.share, p.present) for p in a.parts], a.logit),

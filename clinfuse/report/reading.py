@@ -125,14 +125,12 @@ def warnings(comparison: Any) -> tuple[tuple[str, str], ...]:
 
 
 def findings(audit: Any) -> tuple[tuple[str, str], ...]:
-    """Give what an audit found, what needs attention first; empty without an audit."""
+    """Give what an audit found, the most severe first, and how much it looked at; empty without an audit."""
     if audit is None:
         return ()
-    rows = [
-        ("warn" if str(found.severity) == "warning" else "info", true_minus(str(found.text)))
-        for found in audit.findings
-    ]
-    return tuple(sorted(rows, key=lambda row: row[0] != "warn"))
+    rows = [("info" if one.severity == "note" else "warn", true_minus(str(one.text))) for one in audit.findings]
+    summary = f"Audit: {len(audit.facts)} checks, {len(rows) or 'nothing'} found. What each measured is under Tables."
+    return (*sorted(rows, key=lambda row: row[0] != "warn"), ("info", summary))
 
 
 def settings(comparison: Any) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def study_page(
         robustness=(figures.deltas(robust),) if robust else (),
         robust_caption=reading.robust_words(robustness),
         presence=figures.presence(cohort.names, cohort.present),
-        tables=_tables(comparison, robustness),
+        tables=_tables(comparison, robustness, audit),
         losses=_losses(comparison),
         methods=methods_text(
             models=reading.taxonomies(comparison),
@@ -197,10 +197,13 @@ def _forest_caption(rows: Sequence[figures.Estimate]) -> str:
     return " ".join(parts)
 
 
-def _tables(comparison: Any, robustness: Any) -> tuple[tuple[str, _Frame], ...]:
+def _tables(comparison: Any, robustness: Any, audit: Any) -> tuple[tuple[str, _Frame], ...]:
     found = [("Every model", _frame(comparison.table()))]
     if robustness is not None:
         found.append(("Sources withheld", _frame(robustness.table())))
+    if audit is not None:
+        facts = pd.DataFrame(audit.facts, columns=["check", "measured"], dtype=str)
+        found.append(("Audit", _frame(facts)))
     return tuple(found)
 
 

@@ -95,6 +95,8 @@ def test_a_cross_validation_answers_with_the_model_that_never_saw_the_patient(fi
     found = attribute(folds, cohort[COMPLETE])
     assert folds.asked == [cohort.keys[COMPLETE]]
     assert found.model == "declared"
+    assert found.held_out
+    assert not attribute(fitted, cohort[COMPLETE]).held_out
 
 
 def test_a_record_without_anything_gets_the_prior(fitted, cohort: Cohort) -> None:

@@ -51,6 +51,12 @@ def test_what_was_there_and_what_was_missing_is_said(page: str, read) -> None:
     assert "late, stacked" in words
 
 
+def test_a_model_that_may_have_seen_the_patient_says_so(attribution, read) -> None:
+    said = "This model may have been trained on this patient"
+    assert said in read(patient_page(attribution)).words
+    assert said not in read(patient_page(replace(attribution, held_out=True))).words
+
+
 def test_a_failed_check_is_shown_as_failed(page: str, read) -> None:
     found = read(page)
     assert ("li", "class", "failed") in found.attributes

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from clinfuse.cohort.cohort import Cohort
+from clinfuse.evaluation.audit import Audit, Finding
 from clinfuse.evaluation.compare import Comparison, compare
 from clinfuse.evaluation.robustness import Robustness, robustness
 from clinfuse.report.study import study_page, write_study_report
@@ -49,19 +50,8 @@ def page(comparison: Comparison, withheld: Robustness) -> str:
 
 
 def test_the_order_is_fixed(page: str) -> None:
-    order = [
-        "answer",
-        "who",
-        "warnings",
-        "models",
-        "calibration",
-        "missing",
-        "presence",
-        "tables",
-        "methods",
-        "settings",
-        "ledger",
-    ]
+    first = ["answer", "who", "warnings", "models", "calibration", "missing", "presence"]
+    order = [*first, "tables", "methods", "settings", "ledger"]
     places = [page.index(f'<section id="{name}">') for name in order]
     assert places == sorted(places)
 
@@ -115,16 +105,19 @@ def test_what_was_not_tested_is_said(comparison: Comparison, read) -> None:
 
 
 def test_what_an_audit_found_stands_under_read_this_first(comparison: Comparison, read) -> None:
-    audit = SimpleNamespace(
+    audit = Audit(
         findings=(
-            SimpleNamespace(severity="info", text="Largest single column: CRP."),
-            SimpleNamespace(severity="warning", text="EEG <was> ordered more often."),
-        )
+            Finding("COLUMN_LARGE", "note", "Largest single column: CRP."),
+            Finding("PRESENCE_PREDICTS", "warning", "EEG <was> ordered more often."),
+        ),
+        facts=(("presence alone", "AUROC 0.58"), ("order", "AUROC 0.50")),
     )
     page = study_page(comparison, audit=audit)
     words = read(page).words
     assert page.index("Read this first") < page.index("EEG &lt;was&gt; ordered") < page.index("Largest single column")
     assert "EEG <was> ordered more often." in words
+    assert "Audit: 2 checks, 2 found." in words
+    assert "presence alone AUROC 0.58" in words
 
 
 def test_names_that_look_like_markup_stay_names(comparison: Comparison, read) -> None:
