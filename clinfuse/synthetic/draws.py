@@ -25,7 +25,7 @@ def generator(seed: int, *purpose: str | int) -> np.random.Generator:
 
     Examples
     --------
-    >>> generator(0, "ct", 17).integers(1000) == generator(0, "ct", 17).integers(1000)
+    >>> generator(0, "ct", 17).random() == generator(0, "ct", 17).random()
     True
     """
     parts = "\x1f".join(str(part) for part in (seed, *purpose))

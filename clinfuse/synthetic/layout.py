@@ -117,7 +117,10 @@ def _damaged(settings: SyntheticSettings, latents: Latents) -> np.ndarray:
     files = np.array([name != "labs" for name in MODALITIES])
     at_risk = latents.present & files & (latents.present.sum(axis=1, keepdims=True) > 1)
     damaged = at_risk & (chance < settings.damage_rate)
-    left = np.argsort(np.where(at_risk & ~damaged, chance, 2.0), axis=None, kind="stable")[: settings.damaged_files]
-    chosen = np.zeros(damaged.size, dtype=bool)
-    chosen[left] = True
-    return damaged | (chosen.reshape(damaged.shape) & at_risk)
+    for number in range(settings.damaged_files):
+        # In turn a CT, a film and an EEG, so that a few already show what refusing each of them looks like.
+        kind = number % int(files.sum())
+        left = np.flatnonzero(at_risk[:, kind] & ~damaged[:, kind])
+        if len(left):
+            damaged[left[np.argmin(chance[left, kind])], kind] = True
+    return damaged

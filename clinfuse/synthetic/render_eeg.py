@@ -15,8 +15,8 @@ PLANTED_CHANNELS = ("T7", "C3", "P7", "P3")
 BAND_HZ = (4.5, 6.5)
 WINDOWS = 3
 THETA_UV = 6.0
-PLANTED_UV = 11.0
-PLANTED_STEP = 0.3
+PLANTED_UV = 12.0
+PLANTED_STEP = 0.4
 PINK_UV = 12.0
 _POSTERIOR = ("P7", "P3", "Pz", "P4", "P8", "O1", "O2")
 _TONES = 3
@@ -31,7 +31,7 @@ def render_eeg(settings: SyntheticSettings, row: int, z: float, views: np.ndarra
     row : int
         Number of the record, from 0.
     z : float
-        Latent: theta (4.5 to 6.5 Hz) of 11 exp(0.3 z) µV at T7, C3, P7 and P3, of 6 µV elsewhere.
+        Latent: theta (4.5 to 6.5 Hz) of 12 exp(0.4 z) µV at T7, C3, P7 and P3, of 6 µV elsewhere.
     views : ndarray of float64, (factors,)
         What this modality shows of size (amplitude of everything), build (amplitude of alpha), age (frequency of
         alpha) and rhythm (frequency of beta).
