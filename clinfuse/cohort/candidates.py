@@ -16,7 +16,7 @@ from clinfuse.cohort.declarations import FileSource, SeriesFilter
 from clinfuse.cohort.joins import PATIENT
 from clinfuse.cohort.keys import PRIVATE_FOLDER
 from clinfuse.cohort.notes import Notes
-from clinfuse.cohort.owners import owners
+from clinfuse.cohort.owners import is_own_row, owners
 from clinfuse.cohort.patterns import file_pattern
 from clinfuse.cohort.tables import TableBook, inside, require
 from clinfuse.cohort.visits import Visits
@@ -241,7 +241,7 @@ def _dated(search: Search, candidate: Candidate) -> Candidate:
 def _by_column(search: Search) -> list[Candidate]:
     source, records = search.source, search.contract.records
     place = f"modalities.{search.name}"
-    own = source.table in (None, records.table) and not (source.record_id or source.patient_id)
+    own = is_own_row(source, source.table, records)
     table = search.visits.table if own else search.book.open(source.table or records.table, source, place)
     require(table, [(f"{place}.column", source.column), (f"{place}.time", source.time)])
     if own:

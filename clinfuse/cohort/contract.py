@@ -1,4 +1,17 @@
-"""``cohort.toml``, checked: how an export is written, who is in it, what is predicted and where each source lies."""
+"""``cohort.toml``, checked: how an export is written, who is in it, what is predicted and where each source lies.
+
+Keys that a first look at a ``cohort.toml`` may not show:
+
+``[records]``: ``split`` (column of ``train``, ``validation``, ``test``), ``attributes`` (subgroup columns by name).
+``[label]``: ``negative`` (anything else is then unknown), ``name`` of the finding, ``classes`` (a list of values, or
+patterns by name) in place of ``positive``, ``columns`` for several labels, ``unlabelled`` (``"exclude"`` or
+``"keep"``), ``is`` (the system whose numbers the id column holds).
+Modalities: ``is`` as above; ``mirror``; ct, mr and mask ``spacing_mm`` as one number or three; ct and xray may leave
+``series`` out; eeg ``rate_hz``; ehr ``inputs`` (which declared columns are used; default: all known before).
+Columns: ``bounds`` (what ``<5`` means: ``"refuse"``, ``"limit"``, ``"missing"``), ``codes``, ``known``.
+Any section with a table: ``delimiter``, ``decimal``, ``encoding``, ``dates``, ``missing``, for that table alone.
+Patterns in ``files``: ``*`` and ``?`` within one name, ``**/`` for any folders, a final ``/`` for all below.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from clinfuse.cohort.joins import plain
 from clinfuse.cohort.measurements import Measurements, take, taken_column
 from clinfuse.cohort.modality import Column
 from clinfuse.cohort.notes import Notes
-from clinfuse.cohort.owners import owners
+from clinfuse.cohort.owners import is_own_row, owners
 from clinfuse.cohort.tables import TableBook, require
 from clinfuse.cohort.visits import Visits, rows_of_records
 from clinfuse.cohort.windows import BEFORE_INDEX, seconds_after
@@ -79,9 +79,7 @@ def read_rows(name: str, contract: Contract, visits: Visits, book: TableBook, no
     if not isinstance(source, EhrSource):
         raise TypeError(name)
     place = f"modalities.{name}"
-    own = source.table == contract.records.table and not (
-        source.record_id or source.patient_id or source.time or source.long
-    )
+    own = is_own_row(source, source.table, contract.records) and not (source.time or source.long)
     table = visits.table if own else book.open(source.table, source, place)
     require(table, _named(place, source))
     if own:

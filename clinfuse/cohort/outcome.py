@@ -12,7 +12,7 @@ import pandas as pd
 
 from clinfuse.cohort.contract import Contract, LabelSection
 from clinfuse.cohort.notes import Notes
-from clinfuse.cohort.owners import owners
+from clinfuse.cohort.owners import is_own_row, owners
 from clinfuse.cohort.records import Task
 from clinfuse.cohort.tables import TableBook, require
 from clinfuse.cohort.visits import Visits, rows_of_records
@@ -132,13 +132,8 @@ def _meets(text: str, globs: Sequence[str]) -> bool:
     return any(fnmatchcase(text, glob) for glob in globs)
 
 
-def _own_row(contract: Contract, label: LabelSection) -> bool:
-    same = label.table is None or label.table == contract.records.table
-    return same and label.record_id is None and label.patient_id is None
-
-
 def _table(contract: Contract, label: LabelSection, visits: Visits, book: TableBook) -> pd.DataFrame:
-    if _own_row(contract, label):
+    if is_own_row(label, label.table, contract.records):
         return visits.table
     return book.open(label.table or contract.records.table, label, "[label] table")
 
@@ -147,7 +142,7 @@ def _rows(
     contract: Contract, label: LabelSection, table: pd.DataFrame, visits: Visits, book: TableBook, notes: Notes
 ) -> list[_Rows]:
     """For every record the positions of its label rows, and which of them lie in the window."""
-    if _own_row(contract, label):
+    if is_own_row(label, label.table, contract.records):
         items: list[tuple[int, ...]] = [(row,) for row in range(len(visits))]
     else:
         items = owners(table, label, contract.records, visits.joins, "[label]")

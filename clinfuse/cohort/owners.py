@@ -7,6 +7,7 @@ from typing import Protocol
 import pandas as pd
 
 from clinfuse.cohort.contract import RecordsSection
+from clinfuse.cohort.declarations import Written
 from clinfuse.cohort.joins import PATIENT, RECORD, Joins, plain_ids
 from clinfuse.cohort.tables import require
 from clinfuse.errors import DataError
@@ -26,6 +27,19 @@ class Joined(Protocol):
     @property
     def system(self) -> str | None:
         """System whose numbers that column holds."""
+
+
+def is_own_row(section: Written, table: str | None, records: RecordsSection) -> bool:
+    """Whether a section reads the very rows of the records table: same file, no join, written in the same way.
+
+    Examples
+    --------
+    >>> is_own_row(Written(), None, RecordsSection(table="visits.csv", patient_id="PID"))
+    True
+    """
+    joined = getattr(section, "record_id", None) or getattr(section, "patient_id", None)
+    other = any(getattr(section, key) is not None for key in Written.model_fields)
+    return table in (None, records.table) and not joined and not other
 
 
 def owners(

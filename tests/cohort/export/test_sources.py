@@ -154,6 +154,12 @@ def test_values_outside_the_range_are_missing_and_bounds_are_declared(hospital, 
     assert "90" not in str(refused.value)
 
 
+def test_a_section_may_read_the_records_table_in_another_way(hospital, tmp_path):
+    visits = ("ID,PATIENT,AT,SIDE,Y,X", '1,a,2020-01-10 12:00,,1,"1,5"', "2,b,2020-01-10 12:00,,0,2")
+    modality = 'kind = "ehr"\ntable = "visits.csv"\ndecimal = ","\ncolumns.X = "number"\n'
+    assert read(hospital, tmp_path, modality, visits).sources["m"].values.tolist() == [[1.5], [2.0]]
+
+
 def test_a_table_that_nothing_joins_is_refused(hospital, tmp_path):
     with pytest.raises(DataError, match=r"TABLE_JOIN.*patient_id"):
         read(hospital, tmp_path, 'kind = "ehr"\ntable = "w.csv"\ncolumns.X = "number"\n', w=("P,X", "a,1"))
