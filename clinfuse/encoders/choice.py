@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn, cast, final
@@ -91,12 +91,19 @@ class _Registered:
     factory: Factory
     kinds: tuple[str, ...]
 
+    def unknown(self, options: Iterable[str]) -> list[str]:
+        """Give those of the options that the factory does not take, sorted; none where it takes any."""
+        parameters = list(inspect.signature(self.factory).parameters.values())
+        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+        return [] if takes_any else sorted(set(options) - set(self.options))
+
     @property
     def options(self) -> tuple[str, ...]:
-        given = self.factory.keywords if isinstance(self.factory, partial) else {}
-        names = inspect.signature(self.factory).parameters.values()
-        kept = [p.name for p in names if p.kind is p.KEYWORD_ONLY and p.name not in {*given, "features"}]
-        return tuple(sorted(kept))
+        """Names of the options, sorted, without the input shape, the width and what the name itself fixes."""
+        fixed = {"features", *(self.factory.keywords if isinstance(self.factory, partial) else {})}
+        parameters = list(inspect.signature(self.factory).parameters.values())[1:]
+        named = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        return tuple(sorted(set(named) - fixed))
 
 
 _ENCODERS: dict[str, _Registered] = {
@@ -315,9 +322,9 @@ def _make(choice: EncoderChoice, shape: tuple[int, ...]) -> nn.Module:
             f"Did you mean {near[0]!r}?" if near else "Choose one of these names, or register your own.",
         )
     entry = _ENCODERS[choice.name]
-    wrong = sorted(set(choice.options) - set(entry.options)) if entry.options else []
+    wrong = entry.unknown(choice.options)
     if wrong:
-        rule = f"options out of {', '.join(entry.options)}"
+        rule = f"options out of {', '.join(entry.options)}" if entry.options else "no options"
         _refuse("ENCODER_OPTION", rule, ", ".join(wrong), "Correct the options.", place=f"encoder {choice.name}")
     try:
         return entry.factory(shape, features=choice.features, **choice.options)

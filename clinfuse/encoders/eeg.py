@@ -175,7 +175,7 @@ class LogPower(SignalEncoder):
     sources : int
         Pairs of one spatial and one temporal filter.
     kernel : int
-        Samples of a temporal filter; never longer than the window.
+        Samples of a temporal filter, never longer than the window; longer ones fitted noise from 200 records.
     dropout : float
         Share of the log powers set to zero in training.
 
@@ -198,8 +198,8 @@ class LogPower(SignalEncoder):
         input_shape: tuple[int, ...],
         *,
         features: int = 32,
-        sources: int = 32,
-        kernel: int = 64,
+        sources: int = 64,
+        kernel: int = 32,
         dropout: float = 0.25,
     ) -> None:
         super().__init__(input_shape, features=features, shortest=16)
@@ -218,25 +218,44 @@ class LogPower(SignalEncoder):
     def adapt(self, x: Tensor) -> None:
         """Learn the mean and spread of each log power from present training windows (batch, channel, time)."""
         self._check(x)
-        powers = torch.cat([self._log_power(part, 1)[:, 0] for part in x.split(_CHUNK)]).double()
+        powers = torch.cat([self._log_power(part) for part in x.split(_CHUNK)]).double()
         self.centre.copy_(powers.mean(0))
         spread = powers.std(0, correction=0)
         self.spread.copy_(torch.where(spread > _FLOOR, spread, torch.ones_like(spread)))
 
     def pooled(self, x: Tensor) -> Tensor:
-        """Give the standardised log powers of the whole window, float32 (batch, sources)."""
-        return self._standardised(x, 1)[:, 0]
+        """Give the standardised log powers of the window over the root of their number, float32 (batch, sources)."""
+        return self._standardised(self._log_power(x))
 
     def tokens(self, x: Tensor) -> Tensor:
         """Give the embedding of each of up to 8 stretches of the window, float32 (batch, stretches, features)."""
         self._check(x)
-        return cast("Tensor", self.head(self._standardised(x, 8)))
+        powers = stretches(self.backbone(x).square(), 8)
+        return cast("Tensor", self.head(self._standardised(torch.log(powers + _FLOOR))))
 
-    def _log_power(self, x: Tensor, count: int) -> Tensor:
-        return torch.log(stretches(self.backbone(x).square(), count) + _FLOOR)
+    def _log_power(self, x: Tensor) -> Tensor:
+        """Log of the mean power of each source, float32 (batch, sources), by Parseval's theorem.
 
-    def _standardised(self, x: Tensor, count: int) -> Tensor:
-        return cast("Tensor", self.dropout((self._log_power(x, count) - self.centre) / self.spread))
+        The power of a filtered window is the window's power spectrum times the filter's: several times faster than
+        filtering sample by sample, above all in training.
+        """
+        spatial, temporal = (cast("nn.Conv1d", layer).weight for layer in self.backbone.children())
+        time = x.shape[-1]
+        spectrum = torch.fft.rfft(x.float())
+        real, imaginary = (torch.matmul(spatial[:, :, 0], part) for part in (spectrum.real, spectrum.imag))
+        response = torch.fft.rfft(temporal[:, 0].float(), n=time).abs().square()
+        # The one-sided spectrum holds every frequency but the first (and, of an even length, the last) once for two.
+        twice = torch.full((spectrum.shape[-1],), 2.0 / time**2, device=x.device)
+        twice[0] = 1.0 / time**2
+        if time % 2 == 0:
+            twice[-1] = 1.0 / time**2
+        power = (real.square() + imaginary.square()) * (response * twice)
+        return torch.log(power.sum(-1) + _FLOOR)
+
+    def _standardised(self, powers: Tensor) -> Tensor:
+        # Narrow inputs keep the head slow beside the filters, which would else stay as they were drawn.
+        scale = self.spread * math.sqrt(self.head.in_features)
+        return cast("Tensor", self.dropout((powers - self.centre) / scale))
 
 
 @final

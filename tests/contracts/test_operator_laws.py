@@ -50,7 +50,9 @@ def descendants(kind: type[Any]) -> Iterator[type[Any]]:
 
 
 def test_every_operator_that_can_be_built_is_registered_and_so_under_these_laws() -> None:
-    concrete = {c for c in descendants(Operator) if not inspect.isabstract(c) and c.__module__.startswith("clinfuse.fusion.")}
+    concrete = {
+        c for c in descendants(Operator) if not inspect.isabstract(c) and c.__module__.startswith("clinfuse.fusion.")
+    }
     assert concrete == {operator_class(name) for name in operator_names()}
     assert {"concat", "mean", "gated"} <= set(operator_names())
 

@@ -207,6 +207,17 @@ def test_a_registered_network_is_built_by_name_for_its_kinds() -> None:
 
 
 @pytest.mark.usefixtures("own_registry")
+def test_a_factory_that_takes_any_option_gets_any_and_one_that_takes_none_gets_none() -> None:
+    register("any", lambda shape, *, features, **options: Own(shape, **options))
+    register("none", lambda shape, *, features: Own(shape))
+    assert build_encoder(EncoderChoice("any", options={"width": 2}), SHAPE, seed=0).features == 2
+    with pytest.raises(ConfigError, match="ENCODER_OPTION"):
+        build_encoder(EncoderChoice("any", options={"weight": 2}), SHAPE, seed=0)
+    with pytest.raises(ConfigError, match=r"ENCODER_OPTION.*no options; found width"):
+        build_encoder(EncoderChoice("none", options={"width": 2}), SHAPE, seed=0)
+
+
+@pytest.mark.usefixtures("own_registry")
 @pytest.mark.parametrize("name", ["eegnet", "", "My net", "-x", "a/b"])
 def test_a_name_taken_or_unusable_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="ENCODER_NAME"):

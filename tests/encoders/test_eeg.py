@@ -65,9 +65,9 @@ def test_log_power_standardises_what_it_was_adapted_to() -> None:
     windows = draw(200, 3, 128) * torch.linspace(0.5, 3.0, 200)[:, None, None]
     network.adapt(windows)
     with torch.no_grad():
-        powers = network.pooled(windows)
-    torch.testing.assert_close(powers.mean(0), torch.zeros(32), rtol=0, atol=1e-4)
-    torch.testing.assert_close(powers.std(0, correction=0), torch.ones(32), rtol=0, atol=1e-4)
+        powers = network.pooled(windows) * 64**0.5
+    torch.testing.assert_close(powers.mean(0), torch.zeros(64), rtol=0, atol=1e-4)
+    torch.testing.assert_close(powers.std(0, correction=0), torch.ones(64), rtol=0, atol=1e-4)
 
 
 def test_log_power_survives_windows_without_power() -> None:
@@ -111,3 +111,12 @@ def test_a_window_of_another_shape_is_refused() -> None:
             network(torch.zeros(2, 3, 65))
     with pytest.raises(DataError, match="ENCODER_INPUT"):
         LogPower((3, 64), features=2).adapt(torch.zeros(2, 4, 64))
+
+
+def test_log_power_is_the_power_of_the_filtered_window() -> None:
+    network = LogPower((3, 400), features=4).eval()
+    x = draw(2, 3, 400)
+    spatial, temporal = network.backbone
+    around = torch.cat([x[..., -31:], x], -1)  # filtered as a circle, which a transform of the whole window does
+    direct = torch.log(temporal(spatial(around)).square().mean(-1))
+    torch.testing.assert_close(network.pooled(x) * 64**0.5, direct, atol=1e-4, rtol=1e-4)

@@ -48,7 +48,9 @@ def descendants(kind: type[Any]) -> Iterator[type[Any]]:
 
 
 def test_every_encoder_class_is_registered_and_so_under_these_laws() -> None:
-    concrete = {c for c in descendants(Encoder) if not inspect.isabstract(c) and c.__module__.startswith("clinfuse.encoders.")}
+    concrete = {
+        c for c in descendants(Encoder) if not inspect.isabstract(c) and c.__module__.startswith("clinfuse.encoders.")
+    }
     bases = {c for c in concrete if any(issubclass(other, c) and other is not c for other in concrete)}
     tried = {type(built(name, shape)) for name, shape in FAST}
     assert concrete - bases - {BroughtEncoder} == tried
