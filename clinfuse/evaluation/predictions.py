@@ -24,7 +24,7 @@ _SUM = 1e-9
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
     """Held-out predictions, one row for each model, repeat, record and set of withheld modalities.
 
@@ -129,6 +129,10 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.model)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.models)
+        return f"Predictions({len(self)} rows of {len(np.unique(self.record))} records; models: {shown})"
 
     @property
     def models(self) -> tuple[str, ...]:

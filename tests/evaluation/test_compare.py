@@ -1,0 +1,265 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from clinfuse.errors import ConfigError, DataError
+from clinfuse.evaluation.answer import Difference, decide, paired_difference
+from clinfuse.evaluation.best_single import Comparator, chosen_single, named_single
+from clinfuse.evaluation.compare import compare
+from clinfuse.evaluation.crossval import cross_validate
+from clinfuse.evaluation.intervals import Estimate
+from clinfuse.evaluation.metrics import auroc, brier
+from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.scores import Counts
+from clinfuse.training.early import EarlyFusion
+from clinfuse.training.late import LateFusion
+
+
+@pytest.fixture(scope="module")
+def comparison(cohort):
+    models = {"early": EarlyFusion(kind="I"), "late": LateFusion(combine="logit mean")}
+    return compare(cohort, models, folds=3, best_single="m0", seed=1)
+
+
+def test_single_modalities_stand_beside_the_fusions_on_the_same_folds(comparison):
+    assert list(comparison.models) == ["m0", "m1", "early", "late"]
+    assert comparison.primary == "late"
+    places = [
+        dict(zip(one.predictions.record.tolist(), one.predictions.fold.tolist(), strict=True))
+        for one in comparison.models.values()
+    ]
+    assert all(place == places[0] for place in places)
+    assert comparison["late"].name == "late"
+    with pytest.raises(ConfigError, match="MODEL_UNKNOWN"):
+        comparison["hybrid"]
+
+
+def test_every_row_says_on_whom_it_was_made(comparison, cohort):
+    rows = {row.model: row for row in comparison.rows if row.metric == "auroc"}
+    for number, name in enumerate(("m0", "m1")):
+        here = cohort.present[:, number]
+        assert (rows[name].records, rows[name].events) == (here.sum(), (cohort.labels[here] == 1).sum())
+        assert rows[name].taxonomy == "single"
+    for name in ("early", "late"):
+        assert (rows[name].records, rows[name].patients, rows[name].events) == (120, 120, 48)
+        assert rows[name].positive == "positive"
+        assert math.isnan(rows[name].ceiling)
+    order = [row.model for row in comparison.rows if row.metric == "auroc"]
+    assert order[2:] == ["early", "late"]
+    assert rows[order[0]].value >= rows[order[1]].value
+
+
+def test_a_row_is_the_metric_of_the_rows_predictions(comparison):
+    one = comparison["late"].predictions
+    rows = {row.metric: row for row in comparison.rows if row.model == "late"}
+    expected = auroc(one.y_true, one.logits[:, 1] - one.logits[:, 0], folds=one.fold)
+    assert rows["auroc"].value == pytest.approx(expected, abs=1e-12)
+    assert rows["brier"].value == pytest.approx(brier(one.y_true, one.probabilities[:, 1]), abs=1e-12)
+    assert rows["auroc"].low < rows["auroc"].value < rows["auroc"].high
+    wanted = {"auroc", "auprc", "brier", "log_loss", "calibration_slope", "calibration_intercept"}
+    assert set(rows) == wanted
+
+
+def test_rows_are_valid_json_in_which_the_unknown_is_null(comparison):
+    plain = json.loads(json.dumps([row.as_dict() for row in comparison.rows], allow_nan=False))
+    wanted = ["model", "taxonomy", "modalities", "metric", "value", "low", "high", "ceiling", "records", "events"]
+    assert list(plain[0])[:10] == wanted
+    assert plain[0]["ceiling"] is None
+
+
+def test_the_table_and_the_answer_can_be_read(comparison):
+    table = comparison.table()
+    assert table.index.tolist()[2:] == ["early", "late"]
+    assert table.loc["m0", "against best single"] == ""
+    assert table.loc["late", "fusion"] == "late, logit mean"
+    assert "best possible" not in table.columns
+    text = repr(comparison)
+    assert comparison.answer.text in text
+    assert text.isascii()
+    assert "events: positive" in table.to_string() or table.columns.name == "events: positive"
+    assert comparison._repr_html_().startswith("<p>declared before training")
+
+
+def test_the_answer_says_on_which_records_it_was_made(comparison, cohort):
+    answer = comparison.answer
+    lacking = int((~cohort.present[:, 0]).sum())
+    assert answer.difference.counts.records == 120
+    assert answer.where_both.counts.records == 120 - lacking
+    assert f"for the {lacking} without it, m0 answers with its training prevalence" in answer.records_text
+    assert "same 120 records" in answer.text
+
+
+def test_where_the_single_modality_is_absent_it_answers_with_the_prevalence_of_its_fold(comparison):
+    one = comparison["m0"].predictions
+    absent = ~one.present[:, 0]
+    for fold in range(3):
+        rows = absent & (one.fold == fold)
+        training = np.mean(one.y_true[(one.fold != fold)] == 1)
+        assert one.probabilities[rows, 1] == pytest.approx(training, abs=0.01)
+
+
+def test_a_difference_is_that_of_two_metrics_and_of_itself_zero(comparison):
+    late, m0 = comparison["late"].predictions, comparison["m0"].predictions
+    found = paired_difference(late, m0)
+    assert found.value == pytest.approx(found.values[0] - found.values[1], abs=1e-12)
+    back = paired_difference(m0, late)
+    assert (back.value, back.low, back.high) == pytest.approx((-found.value, -found.high, -found.low), abs=1e-12)
+    none = paired_difference(late, late)
+    assert (none.value, none.low, none.high, none.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_models_of_other_records_are_not_compared(comparison):
+    late, m0 = comparison["late"].predictions, comparison["m0"].predictions
+    with pytest.raises(DataError, match="PAIR_RECORDS"):
+        paired_difference(late, m0.rows(np.arange(119)))
+
+
+def test_pairing_makes_the_interval_of_a_small_change_narrow(predictions_of):
+    draw = np.random.default_rng(0)
+    labels = np.arange(300) % 2
+    scores = draw.normal(size=300) + labels
+    one = predictions_of(labels, scores + 0.1 * draw.normal(size=300), model="a")
+    other = predictions_of(labels, scores, model="b")
+    found = paired_difference(one, other)
+    assert found.high - found.low < 0.02
+
+
+def difference(low, value, high, records=240):
+    about = Counts(records, records, records // 3, "finding")
+    return Difference("late", "labs", "auroc", (0.85, 0.85 - value), Estimate(value, low, high), 0.008, about)
+
+
+def test_the_three_answers():
+    yes = decide(difference(0.02, 0.07, 0.12), difference(0.02, 0.07, 0.12), comparator="labs")
+    assert yes.verdict == "yes"
+    assert yes.text == "Yes. AUROC 0.85 against 0.78 (labs), same 240 records: +0.07 (0.02 to 0.12), p = 0.008."
+    no = decide(difference(-0.03, 0.01, 0.05), difference(-0.03, 0.01, 0.05), comparator="labs")
+    assert no.verdict == "no"
+    assert no.text == (
+        "No. The data do not show that fusion beats labs: +0.01 (-0.03 to 0.05), same 240 records. "
+        "A gain above 0.05 is unlikely."
+    )
+    unsure = decide(difference(-0.03, 0.03, 0.09), difference(-0.03, 0.03, 0.09), comparator="labs")
+    assert unsure.verdict == "cannot tell"
+    assert unsure.text.startswith("Cannot tell whether fusion beats labs: AUROC 0.85 against 0.82 (labs)")
+    # An interval 0.12 wide on 240 patients is 0.05 wide on 240 * 2.4 ** 2 = 1382.4.
+    assert unsure.patients_needed == 1400
+    assert unsure.text.endswith("a study of about 1400 patients could.")
+
+
+def test_a_fusion_that_is_surely_worse_is_a_no():
+    worse = difference(-0.09, -0.05, -0.01)
+    assert decide(worse, worse, comparator="labs").verdict == "no"
+
+
+def singles(predictions_of):
+    draw = np.random.default_rng(1)
+    labels = np.arange(120) % 2
+    folds = np.arange(120) // 2 % 3
+    present = np.ones((120, 2), dtype=bool)
+    strong = draw.normal(size=120) + 1.0 * labels
+    luck = np.where(folds == 0, 10.0 * labels, draw.normal(size=120))
+    return {
+        name: predictions_of(labels, scores, model=name, folds=folds, present=present)
+        for name, scores in (("m0", strong), ("m1", luck))
+    }
+
+
+def test_the_tested_fold_has_no_voice_in_choosing_the_single_modality(predictions_of):
+    found = chosen_single(singles(predictions_of), {"m0": "m0", "m1": "m1"})
+    # m1 is perfect in fold 0 and chance elsewhere: fold 0 itself would have chosen it.
+    assert found.chosen[0, 0] == "m0"
+    assert found.predictions.models == ("best single",)
+    assert sorted(found.predictions.record) == sorted(f"R-{number:05d}" for number in range(120))
+
+
+def test_changing_what_is_said_of_a_fold_never_changes_its_own_comparator(predictions_of):
+    models = singles(predictions_of)
+    before = chosen_single(models, {"m0": "m0", "m1": "m1"}).chosen[0, 1]
+    draw = np.random.default_rng(2)
+    shuffled = {}
+    for name, one in models.items():
+        order = np.arange(120)
+        here = np.flatnonzero(one.fold == 1)
+        order[here] = draw.permutation(here)
+        scores = (one.logits[:, 1] - one.logits[:, 0])[order]
+        shuffled[name] = predictions_of(one.y_true, scores, model=name, folds=one.fold)
+    assert chosen_single(shuffled, {"m0": "m0", "m1": "m1"}).chosen[0, 1] == before
+
+
+def test_a_comparator_is_called_by_its_modality_or_by_how_often_each_was_chosen(predictions_of):
+    models = singles(predictions_of)
+    one = models["m0"]
+    chosen = {(0, 0): "m0", (0, 1): "m1", (0, 2): "m0"}
+    assert Comparator(one, chosen, np.ones(120, bool)).label == "m0 in 2 of 3 folds, m1 in 1"
+    assert named_single(models, {"m0": "m1", "m1": "m0"}, "m0").label == "m0"
+    with pytest.raises(ConfigError, match="BEST_SINGLE"):
+        named_single(models, {"m0": "m0", "m1": "m1"}, "eeg")
+    with pytest.raises(ConfigError, match="BEST_SINGLE"):
+        chosen_single({}, {})
+
+
+def test_two_good_modalities_beat_one_and_noise_does_not(cohort_of):
+    better = compare(cohort_of(300, strengths=(1.5, 1.5), missing=0.1), {"late": LateFusion()}, folds=3)
+    assert better.answer.verdict == "yes"
+    assert better.differences["late"].low > 0
+    nothing = compare(cohort_of(300, strengths=(1.5, 0.0), missing=0.1), {"late": LateFusion()}, folds=3)
+    assert nothing.answer.verdict in ("no", "cannot tell")
+    assert nothing.comparator.label == "m0"
+
+
+def test_results_hold_every_prediction(cohort, tmp_path):
+    found = compare(cohort, {"late": LateFusion(combine="mean")}, folds=2, results=tmp_path, best_single="m0")
+    kept = Predictions.from_parquet(tmp_path / "predictions.parquet")
+    assert kept.models == ("m0", "m1", "late")
+    assert set(kept.withheld[kept.model == "late"]) == {"", "m0", "m1"}
+    assert kept.select(withheld="").logits.tobytes() == found.predictions.logits.tobytes()
+
+
+def test_a_single_modality_of_ones_own_stands_for_it(cohort):
+    from clinfuse.training.unimodal import Unimodal
+
+    own = Unimodal("m0", learner="logistic", seed=3)
+    found = compare(cohort, {"late": LateFusion(combine="mean"), "m0": own}, folds=2, best_single="m0")
+    assert list(found.models) == ["m1", "late", "m0"]
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        ("PRIMARY", {"primary": "joint"}),
+        ("BEST_SINGLE", {"best_single": "ct"}),
+        ("BEST_SINGLE", {"validation": "holdout"}),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_refused_before_training(cohort, fusion, code, arguments):
+    with pytest.raises(ConfigError, match=code):
+        compare(cohort, {"late": fusion}, **arguments)
+
+
+def test_no_models_and_models_called_like_modalities_are_refused(cohort, fusion):
+    with pytest.raises(ConfigError, match="PRIMARY"):
+        compare(cohort, {})
+    with pytest.raises(ConfigError, match="MODEL_NAME"):
+        compare(cohort, {"m0": fusion})
+
+
+def test_holdout_answers_against_a_named_modality(cohort):
+    found = compare(cohort, {"late": LateFusion(combine="mean")}, validation="holdout", best_single="m0")
+    assert found.answer.difference.counts.records == len(found["late"].predictions)
+
+
+def test_a_fusion_that_costs_is_noticed(comparison, monkeypatch):
+    worse = {"late": difference(-0.2, -0.1, 0.0)}
+    monkeypatch.setattr(comparison, "differences", worse)
+    assert comparison._noticed() == ("late is 0.10 below m0 alone: it pays for modalities that do not help.",)
+
+
+def test_repeats_do_not_narrow_the_counts(cohort):
+    found = cross_validate(LateFusion(combine="mean"), cohort, folds=2, repeats=2)
+    assert len(found.predictions) == 240
+    from clinfuse.evaluation.scores import counts
+
+    assert counts(found.predictions).records == 120

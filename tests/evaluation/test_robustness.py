@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from clinfuse.errors import DataError
+from clinfuse.evaluation.crossval import cross_validate
+from clinfuse.evaluation.metrics import auroc
+from clinfuse.evaluation.robustness import robustness
+from clinfuse.training.late import LateFusion
+
+
+@pytest.fixture(scope="module")
+def three(cohort_of):
+    cohort = cohort_of(200, strengths=(2.0, 1.0, 0.0), missing=0.2)
+    return cohort, cross_validate(LateFusion(combine="logit mean"), cohort, folds=3)
+
+
+def test_every_subset_on_the_same_patients(three):
+    cohort, cv = three
+    found = robustness(cv, cohort)
+    complete, everyone = found.of("complete"), found.of("all")
+    assert len(complete) == len(everyone) == 7
+    assert {row.kept for row in complete} == {row.kept for row in everyone}
+    assert [len(row.kept) for row in everyone] == [3, 2, 2, 2, 1, 1, 1]
+    assert {row.counts.records for row in complete} == {int(cohort.present.all(1).sum())}
+    assert {row.counts.records for row in everyone} == {200}
+
+
+def test_a_row_is_the_metric_of_a_cohort_with_modalities_withheld(three):
+    cohort, cv = three
+    row = next(row for row in robustness(cv, cohort).of("all") if row.withheld == ("m0",))
+    one = cv.withheld.select(withheld="m0")
+    assert row.auroc.value == pytest.approx(auroc(one.y_true, one.scores, folds=one.fold), abs=1e-12)
+    full = cv.predictions
+    whole = auroc(full.y_true, full.scores, folds=full.fold)
+    assert row.delta.value == pytest.approx(row.auroc.value - whole, abs=1e-12)
+
+
+def test_losing_the_strongest_costs_most_and_nothing_withheld_costs_nothing(three):
+    cohort, cv = three
+    found = robustness(cv, cohort)
+    assert next(iter(found.without)) == "m0"
+    assert next(iter(found.without.values())).high < 0
+    assert found.rows[0].delta.value == found.rows[0].delta.low == found.rows[0].delta.high == 0
+    table = found.table()
+    assert table["withheld"].tolist()[0] == "nothing"
+    assert len(table) == 14
+    assert "m0" in str(found)
+
+
+def test_too_few_complete_records_give_no_row_of_their_own(cohort_of):
+    cohort = cohort_of(60, strengths=(1.0, 1.0), missing=0.0)
+    rare = cohort.withhold(np.stack([np.ones(60, bool), np.arange(60) < 8], axis=1))
+    found = robustness(cross_validate(LateFusion(combine="mean"), rare, folds=2), rare)
+    assert found.of("complete") == ()
+    assert len(found.of("all")) == 3
+    assert set(found.without) == {"m0", "m1"}
+
+
+def test_another_cohort_is_refused(three, cohort_of):
+    _, cv = three
+    with pytest.raises(DataError, match="ROBUSTNESS_COHORT"):
+        robustness(cv, cohort_of(30, strengths=(1.0, 1.0, 1.0)))
