@@ -121,15 +121,7 @@ def _text(value: object) -> str:
     return _WORDS[value] if isinstance(value, str) else f"{value}".replace(".", ",")
 
 
-def _contract(settings: SyntheticSettings) -> str:
-    grids = grid_lines(settings)
-    columns = "".join(
-        f"columns.{column.name} = "
-        + column_line(column, _WARDS, "ja", "nein", take='["last"]', codes=f'["{column.code}"]')
-        + "\n"
-        for column in COLUMNS
-    )
-    return f"""# A synthetic cohort as a hospital exports it. Nothing is renamed or moved.
+_HEAD = """# A synthetic cohort as a hospital exports it. Nothing is renamed or moved.
 
 [tables]
 delimiter = ";"
@@ -143,7 +135,7 @@ table = "id_map.csv"
 patient_id = "PATNR"
 pacs = "PACS_ID"
 eeg_lab = "EEG_NO"
-width = {{ patient_id = 7 }}
+width = { patient_id = 7 }
 
 [records]
 table = "visits.csv"
@@ -152,7 +144,7 @@ record_id = "FALLNR"
 index_time = "VISIT_AT"
 site = "CLINIC"
 per_patient = "all"
-attributes = {{ age = "AGE", sex = "SEX" }}
+attributes = { age = "AGE", sex = "SEX" }
 
 [label]
 table = "diagnoses.csv"
@@ -164,7 +156,20 @@ window = ["0 d", "365 d"]
 no_row = "negative"
 follow_up = "LAST_SEEN"
 
-[modalities.ct]
+"""
+
+
+def _contract(settings: SyntheticSettings) -> str:
+    grids = grid_lines(settings)
+    columns = "".join(
+        f"columns.{column.name} = "
+        + column_line(column, _WARDS, "ja", "nein", take='["last"]', codes=f'["{column.code}"]')
+        + "\n"
+        for column in COLUMNS
+    )
+    return (
+        _HEAD
+        + f"""[modalities.ct]
 kind = "ct"
 folder = "CT_EXPORT"
 id = {{ header = "PatientID", is = "pacs" }}
@@ -193,3 +198,4 @@ time = "TAKEN_AT"
 long = {{ code = "TEST", value = "RESULT", unit = "UNIT" }}
 window = ["-48 h", "0 h"]
 {columns}"""
+    )
