@@ -59,6 +59,8 @@ class CrossValidation:
         Of every record when it was held out, with nothing withheld.
     withheld : Predictions
         The same for every subset of the model's modalities, the full one included.
+    seed : int
+        That patients were dealt out with, and that every bootstrap of these predictions starts from.
     taxonomy : str
         Class of fusion.
     modalities : tuple of str
@@ -74,6 +76,7 @@ class CrossValidation:
     def __init__(self, name: str, cohort: Cohort, tasks: Mapping[tuple[int, int], _Task], *, everyone: Cohort) -> None:
         self.name = name
         self.cohort = cohort
+        self.seed = next(iter(tasks.values())).scheme.seed
         self._everyone = everyone
         self._tasks = dict(tasks)
         self.withheld = _in_order([task.predictions for task in self._tasks.values()])

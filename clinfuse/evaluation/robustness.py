@@ -102,7 +102,7 @@ def _change(row: SubsetRow) -> str:
     return f"{row.delta.value:+.2f} ({row.delta.low:+.2f} to {row.delta.high:+.2f})"
 
 
-def robustness(cv: CrossValidation, cohort: Cohort, *, seed: int = 0) -> Robustness:
+def robustness(cv: CrossValidation, cohort: Cohort, *, seed: int | None = None) -> Robustness:
     """Withhold every subset of modalities from a cross-validated model, on the same held-out patients.
 
     Nothing is fitted or encoded again: the predictions were made with the others. A record from which everything is
@@ -113,8 +113,9 @@ def robustness(cv: CrossValidation, cohort: Cohort, *, seed: int = 0) -> Robustn
     cv : CrossValidation
     cohort : Cohort
         The one that was cross-validated.
-    seed : int
-        Of the bootstrap.
+    seed : int, optional
+        Of the bootstrap; by default that of the cross-validation, so that the same number has the same interval on
+        every page.
 
     Returns
     -------
@@ -147,12 +148,13 @@ def robustness(cv: CrossValidation, cohort: Cohort, *, seed: int = 0) -> Robustn
             found="held-out records that it does not have",
             remedy="Pass the cohort that cross_validate or compare was given.",
         )
+    start = cv.seed if seed is None else seed
     columns = [cv.predictions.modalities.index(name) for name in cv.modalities]
     complete = np.asarray(cv.withheld.present[:, columns].all(1))
     rows: list[SubsetRow] = []
     if complete.any() and both_classes(cv.withheld.rows(complete).select(withheld=""), _LEAST):
-        rows += _population(cv, cv.withheld.rows(complete), "complete", seed)
-    rows += _population(cv, cv.withheld, "all", seed)
+        rows += _population(cv, cv.withheld.rows(complete), "complete", start)
+    rows += _population(cv, cv.withheld, "all", start)
     return Robustness(cv.name, tuple(rows))
 
 

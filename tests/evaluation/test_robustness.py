@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from clinfuse.errors import DataError
+from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.metrics import auroc
 from clinfuse.evaluation.robustness import robustness
@@ -33,6 +34,13 @@ def test_a_row_is_the_metric_of_a_cohort_with_modalities_withheld(three):
     full = cv.predictions
     whole = auroc(full.y_true, full.scores, folds=full.fold)
     assert row.delta.value == pytest.approx(row.auroc.value - whole, abs=1e-12)
+
+
+def test_a_number_has_the_same_interval_on_every_page(cohort_of):
+    cohort = cohort_of(100, missing=0.1)
+    found = compare(cohort, {"late": LateFusion(combine="mean")}, folds=2, seed=4, best_single="m0")
+    row = next(row for row in found.rows if row.model == "late" and row.metric == "auroc")
+    assert robustness(found["late"], cohort).of("all")[0].auroc == row.estimate
 
 
 def test_losing_the_strongest_costs_most_and_nothing_withheld_costs_nothing(three):
