@@ -36,7 +36,7 @@ def run_demo(
     began = time.monotonic()
     screen.note("writing a synthetic cohort as DICOM, EDF and CSV files")
     name = size or ("nothing-to-gain" if nothing_to_gain else "demo")
-    make_cohort(name, records=records, seed=seed, out=out / "cohort", progress=not screen.quiet)
+    make_cohort(name, records=records, seed=seed, out=out / "cohort", progress=screen.live)
     text = files("clinfuse.study").joinpath("demo.toml").read_text(encoding="utf-8")
     file = out / "study.toml"
     write_whole(file, text.replace("\nseed    = 0\n", f"\nseed    = {seed}\n").encode())
@@ -66,13 +66,13 @@ def run_check(file: Path, *, strict: bool, private: Path | None, screen: Screen)
     """Read an export, or a study and its export, and say who is in it; 1 where files were refused."""
     if file.suffix == ".toml" and file.name != "cohort.toml" and _is_study(file):
         study = load_study(file)
-        cohort = Cohort.from_folder(study.cohort, private=private, strict=strict, progress=not screen.quiet)
+        cohort = Cohort.from_folder(study.cohort, private=private, strict=strict, progress=screen.live)
         study.check_against(cohort.names)
         study.build_models(cohort.names)
         where = Path(study.cohort)
     else:
         where = file
-        cohort = Cohort.from_folder(file, private=private, strict=strict, progress=not screen.quiet)
+        cohort = Cohort.from_folder(file, private=private, strict=strict, progress=screen.live)
     found = audit(cohort) if (cohort.labels >= 0).any() else None
     refused = cohort.ledger.refused
     lines = summary.cohort_lines(cohort, where)
@@ -107,7 +107,7 @@ def run_study(
     """Run a study, or only say what it will cost; 1 where files were refused."""
     began = time.monotonic()
     study = quick(load_study(file)) if short else load_study(file)
-    work = prepare(study, private=private, progress=not screen.quiet)
+    work = prepare(study, private=private, progress=screen.live)
     count = workers or default_workers()
     if plan:
         cost = plan_run(work, workers=count)
@@ -220,7 +220,7 @@ def _next(work: Work) -> list[tuple[str, str]]:
     run = summary.shown(work.run.path)
     return [
         (f"clinfuse explain {run} --record KEY", "why the model said so, for any record"),
-        (f"clinfuse robustness {run} --model NAME", "what is left of another model when sources are missing"),
+        (f"clinfuse robustness {run} --model NAME", "another model, sources withheld"),
     ]
 
 

@@ -29,6 +29,11 @@ class Screen:
     quiet: bool = False
     as_json: bool = False
 
+    @property
+    def live(self) -> bool:
+        """Whether somebody watches: counting on the screen is for people, not for log files."""
+        return not self.quiet and sys.stderr.isatty()
+
     def show(self, text: str, facts: Mapping[str, Any]) -> None:
         """Print the outcome once: ``facts`` as JSON if asked for, else ``text``."""
         if self.as_json:

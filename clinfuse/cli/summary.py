@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clinfuse.study.plan import Plan
 
 MARGIN = 10
+_SHORT = 24
 RESEARCH_ONLY = "Research use only. Not a medical device."
 CEILING_NOTE = (
     '"Best possible" (closed form) and "oracle" (reads the planted signal itself) are known only because this cohort '
@@ -56,7 +57,8 @@ def last_screen(
 def cohort_lines(cohort: Cohort, where: Path, ledger: str = "") -> list[str]:
     """Who is here, what they have, what was refused."""
     records, patients = len(cohort), len(set(cohort.patient_keys))
-    first = f"{shown(where)}   {_count(records, 'record')} of {_count(patients, 'patient')}"
+    place = shown(where)
+    first = f"{_count(records, 'record')} of {_count(patients, 'patient')}"
     if cohort.task == "binary":
         events = int((cohort.labels == 1).sum())
         known = int((cohort.labels >= 0).sum())
@@ -67,7 +69,8 @@ def cohort_lines(cohort: Cohort, where: Path, ledger: str = "") -> list[str]:
     if len(cohort.names) > 1:
         have.append(f"all {int(cohort.present.all(1).sum())}")
     have.append(f"none {int((~cohort.present.any(1)).sum())}")
-    lines = _block("COHORT", first, "   ".join(have))
+    told = [f"{place}   {first}"] if len(place) <= _SHORT else [place, first]
+    lines = _block("COHORT", *told, "   ".join(have))
     refused = sum(cohort.ledger.refused.values())
     if refused:
         explained = f", each explained in {ledger}" if ledger else ""

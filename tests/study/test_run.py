@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from clinfuse.errors import ConfigError, DataError, LockedError, StorageError
+from clinfuse.evaluation.lock import locked
+from clinfuse.evaluation.predictions import Predictions
+from clinfuse.study.config import load_study
+from clinfuse.study.folder import RunFolder, describe, settle
+from clinfuse.study.outcome import explain_records, finish, picks, read_comparison
+from clinfuse.study.pool import run_pool
+from clinfuse.study.run import carry_out, prepare, quick
+from clinfuse.study.work import Work
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    """Every file of a run but its journal."""
+    files = [file for file in run.rglob("*") if file.is_file() and "journal" not in file.parts]
+    return {file.relative_to(run).as_posix(): file.read_bytes() for file in files}
+
+
+def done_here(study_file: Path) -> Work:
+    """A run whose folds were fitted in this process."""
+    work = prepare(load_study(study_file))
+    settle(work.run, describe(work.study, work.run, work.cohort.fingerprint), touched=work.touched, agreed=False)
+    assert [fold for fold, _ in work.do()] == ["0-0"] * 4 + ["0-1"] * 4 + ["0-2"] * 4
+    return work
+
+
+def test_a_run_is_a_folder_of_files_that_say_the_same(study_file: Path) -> None:
+    work = done_here(study_file)
+    outcome = finish(work)
+    run = contents(work.run.path)
+    assert {"run.json", "metrics.json", "predictions.parquet", "report.html", "ledger.html"} <= set(run)
+    assert {"tables/models.csv", "tables/withheld.csv", "patients/index.html"} <= set(run)
+    assert sum(name.startswith("patients/R-") for name in run) == 2
+    assert not any(name.endswith((".docx", ".tex")) for name in run)
+    rows = json.loads(run["metrics.json"])
+    keys = {"model", "taxonomy", "modalities", "metric", "value", "low", "high", "ceiling", "records", "events"}
+    assert all(keys <= set(row) for row in rows)
+    late = next(row for row in rows if row["model"] == "late" and row["metric"] == "auroc")
+    assert (late["taxonomy"], late["records"], late["events"], late["ceiling"]) == ("late, mean", 48, 24, None)
+    held = Predictions.from_parquet(work.run.path / "predictions.parquet")
+    assert set(held.models) == {"labs", "signs", "late", "early"}
+    assert outcome.comparison.answer.comparator == "labs"
+    assert contents(work.run.path) == run
+    finish(prepare(load_study(study_file)))
+    assert contents(work.run.path) == run
+
+
+def test_no_file_of_a_run_holds_an_id_or_a_place(study_file: Path) -> None:
+    work = done_here(study_file)
+    finish(work)
+    for name, content in contents(work.run.path).items():
+        assert b"MUSTER" not in content, name
+        assert str(study_file.parent).encode() not in content, name
+
+
+def test_where_a_run_lies_leaves_no_trace(study_file: Path) -> None:
+    first = done_here(study_file)
+    finish(first)
+    study_file.write_text(study_file.read_text(encoding="utf-8").replace('"results"', '"again"'), encoding="utf-8")
+    second = done_here(study_file)
+    finish(second)
+    assert contents(first.run.path) == contents(second.run.path)
+
+
+def test_another_model_trains_only_itself_and_asks_nothing(study_file: Path) -> None:
+    first = done_here(study_file)
+    before = contents(first.run.path)
+    text = study_file.read_text(encoding="utf-8")
+    study_file.write_text(text.replace("\n[report]", 'vote = { fusion = "late", combine = "majority vote" }\n[report]'))
+    work = prepare(load_study(study_file))
+    assert (work.finished, work.touched) == (12, 0)
+    settle(work.run, describe(work.study, work.run, work.cohort.fingerprint), touched=work.touched, agreed=False)
+    assert [model for _, model in work.do()].count("vote") == 3
+    after = contents(first.run.path)
+    assert all(after[name] == before[name] for name in before if name.startswith("folds/"))
+
+
+def test_changed_data_need_agreement_before_finished_work_is_lost(study_file: Path) -> None:
+    done_here(study_file)
+    labs = study_file.parent / "cohort" / "labs.csv"
+    labs.write_text(labs.read_text(encoding="utf-8").replace("V001,", "V001,9"), encoding="utf-8")
+    work = prepare(load_study(study_file))
+    assert work.touched == 12
+    with pytest.raises(ConfigError, match=r"hashes\.data; 12 finished tasks would be done again"):
+        carry_out(work)
+    with pytest.raises(StorageError, match="TASK_FOREIGN"):
+        list(work.do(["0-0"]))
+    assert len(list(work.do(agreed=True))) == 12
+    assert work.touched == 0
+
+
+def test_a_fold_that_another_process_works_on_is_refused_by_name(study_file: Path) -> None:
+    work = prepare(load_study(study_file))
+    with locked(work.run.path / "folds" / "0-1" / "LOCK"), pytest.raises(LockedError, match="FOLD_LOCKED"):
+        list(work.do(["0-1"]))
+    with pytest.raises(ConfigError, match="one of 0-0, 0-1, 0-2"):
+        list(work.do(["0-7"]))
+    assert [fold for fold, _ in work.do(["0-1"])] == ["0-1"] * 4
+
+
+def test_an_unfinished_run_has_no_answer(study_file: Path) -> None:
+    work = prepare(load_study(study_file))
+    list(work.do(["0-1"]))
+    with pytest.raises(ConfigError, match="8 of 12 tasks left"):
+        read_comparison(work)
+
+
+def test_a_record_is_explained_by_id_or_key_and_named_by_key_only(study_file: Path) -> None:
+    work = done_here(study_file)
+    comparison = read_comparison(work)
+    (page,) = explain_records(work, comparison, ["V004"], model="late")
+    key = work.cohort["V004"].key
+    assert page.name == f"{key}.html"
+    assert "V004" not in page.read_text(encoding="utf-8")
+    with pytest.raises(DataError, match="RECORD_UNKNOWN"):
+        explain_records(work, comparison, ["V999"], model="late")
+
+
+def test_picks_are_the_same_in_any_order_and_hold_a_mistake(study_file: Path) -> None:
+    work = done_here(study_file)
+    comparison = read_comparison(work)
+    four = work.study.model_copy(update={"report": work.study.report.model_copy(update={"patients": 4})})
+    chosen = picks(comparison, four)
+    held = comparison["late"].predictions
+    wrong = held.record[held.logits.argmax(1) != held.y_true]
+    assert len(set(chosen)) == 4
+    assert set(chosen) & set(wrong.tolist())
+    assert chosen == picks(read_comparison(prepare(four)), four)
+
+
+def test_only_the_modalities_of_the_study_are_used(study_file: Path) -> None:
+    text = study_file.read_text(encoding="utf-8")
+    study_file.write_text(
+        text.replace("seed = 3", 'seed = 3\nmodalities = ["labs"]')
+        .replace('late = { fusion = "late", combine = "mean" }', 'late = { fusion = "single", modality = "labs" }')
+        .replace('early = { fusion = "early", kind = "I", learner = "logistic" }', "")
+    )
+    work = prepare(load_study(study_file))
+    assert work.cohort.names == ("labs",)
+    assert len(work.cohort) == 47
+    assert list(work.models) == ["labs", "late"]
+
+
+def test_a_quick_run_lies_in_a_folder_of_its_own_and_says_so(study_file: Path) -> None:
+    study = quick(load_study(study_file))
+    assert study.results.endswith("results-quick")
+    assert study.report.title.startswith("QUICK RUN, NOT A RESULT")
+    assert (study.validation.folds, study.options().epochs) == (2, 2)
+
+
+@pytest.mark.slow
+def test_the_number_of_processes_and_a_kill_leave_no_trace(study_file: Path) -> None:
+    reference = done_here(study_file)
+    finish(reference)
+    expected = contents(reference.run.path)
+    text = study_file.read_text(encoding="utf-8")
+
+    study_file.write_text(text.replace('"results"', '"pooled"'), encoding="utf-8")
+    seen: list[tuple[int, int]] = []
+    pooled = prepare(load_study(study_file))
+    carry_out(pooled, workers=2, advance=lambda done, total: seen.append((done, total)))
+    assert contents(pooled.run.path) == expected
+    assert seen[-1] == (12, 12)
+
+    study_file.write_text(text.replace('"results"', '"killed"'), encoding="utf-8")
+    killed = study_file.parent / "killed"
+    command = [sys.executable, "-m", "clinfuse", "run", str(study_file), "--workers", "1", "--quiet"]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        while process.poll() is None and not list(killed.glob("folds/*/*/DONE")):
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+    subprocess.run(command, check=True, timeout=250)
+    assert contents(killed) == expected
+
+
+@pytest.mark.slow
+def test_what_a_worker_says_reaches_whoever_started_it(study_file: Path) -> None:
+    work = prepare(load_study(study_file))
+    settle(work.run, describe(work.study, work.run, work.cohort.fingerprint), touched=0, agreed=False)
+    (study_file.parent / "cohort" / "labs.csv").unlink()
+    with pytest.raises(DataError, match=r"\[[A-Z_]+\] .*labs"):
+        run_pool(work, 1, private=None, agreed=False, advance=lambda done, total: None)
+    unknown = RunFolder(study_file.parent / "none")
+    lost = Work(work.study, unknown, work.cohort, work.models, work.jobs)
+    with pytest.raises(StorageError, match="RUN_ABSENT"):
+        run_pool(lost, 1, private=None, agreed=False, advance=lambda done, total: None)
