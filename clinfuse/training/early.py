@@ -141,7 +141,8 @@ class EarlyFusion(FusionClassifier):
         if self.kind == "I" or not self._extracted(cohort):
             self.halves_ = [self._half(cohort, labels, everyone[:0], everyone)]
             return
-        seed = derived_seed(self.seed, "halves")
+        # The same cut as late fusion with two inner folds, so that their networks are trained once.
+        seed = derived_seed(self.seed, "inner")
         cuts = patient_folds(labels, cohort.groups, cohort.record_ids, folds=2, seed=seed)
         self.halves_ = [self._half(cohort, labels, extract, learn) for extract, learn in cuts]
 
