@@ -149,7 +149,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(232), duration(4.2), duration(7300)
-    ('3 min 52 s', '4 s', '2 h 2 min')
+    ('3 min 52 s', '4 s', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:

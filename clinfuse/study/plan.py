@@ -37,11 +37,14 @@ class Timing:
         Of one record in one pass.
     bytes : int
         Of the stored model.
+    trained : bool
+        Whether it is a network, trained in passes; else a learner, fitted once.
     """
 
     network: str
     milliseconds: float
     bytes: int
+    trained: bool
 
 
 @final
@@ -96,40 +99,82 @@ def plan_run(work: Work, *, workers: int) -> Plan:
     sizes = {name: int(work.cohort.present[:, k].sum()) for k, name in enumerate(work.cohort.names)}
     share = 0.85 if work.study.validation.holdout else 1 - 1 / work.study.validation.folds
     epochs = work.study.options().epochs
-    fit = {name: timings[name].milliseconds / 1000 * sizes[name] * share * epochs for name in timings}
-    seconds, trainings, size = 0.0, 0, 0.0
+    once = {name: timings[name].milliseconds / 1000 * sizes[name] * share * epochs for name in timings}
     sections = {name: ModelSection(fusion="single", modality=name) for name in timings} | work.study.models
-    for section in sections.values():
-        passes, count = passes_of(section, work.study, len(fit))
-        used = [section.modality] if section.fusion == "single" else list(fit)
-        seconds += passes * sum(fit[name] for name in used)
-        trainings += count
-        size += max(1.0, passes) * sum(timings[name].bytes for name in used)
+    fits: dict[tuple[str, ...], Fits] = {}
+    size = 0.0
+    for label, section in sections.items():
+        found = fits_of(label, section, work.study, {name: one.trained for name, one in timings.items()})
+        fits |= found
+        size += sum(sum(timings[name].bytes for name in fit.modalities) * min(fit.count, 2) for fit in found.values())
     folds = len(work.jobs)
     left = len(work.tasks) - work.finished
+    seconds = sum(fit.passes * sum(once[name] for name in fit.modalities) for fit in fits.values())
     hours = seconds * folds / 3600 * (left / len(work.tasks)) / min(workers, folds)
-    return Plan(timings, trainings * folds, left, len(work.tasks), hours, workers, size * folds / 1e6)
+    trainings = sum(fit.count for fit in fits.values()) * folds
+    return Plan(timings, trainings, left, len(work.tasks), hours, workers, size * folds / 1e6)
 
 
-def passes_of(section: ModelSection, study: Study, modalities: int) -> tuple[float, int]:
-    """How often one model of one fold trains each of its networks on all training records, and how many it fits.
+@final
+@dataclass(frozen=True)
+class Fits:
+    """Fits of one kind in one fold.
 
-    Late fusion uses the single models themselves, which are fitted once per fold; stacking adds inner folds.
+    Parameters
+    ----------
+    modalities : tuple of str
+        Whose networks or learners are fitted.
+    passes : float
+        How often all training records are gone through, in units of one whole training.
+    count : int
+        Number of fits.
+    """
+
+    modalities: tuple[str, ...]
+    passes: float
+    count: int
+
+
+def fits_of(
+    label: str, section: ModelSection, study: Study, trained: Mapping[str, bool]
+) -> dict[tuple[str, ...], Fits]:
+    """What one model fits in one fold, by what makes a fit the same: models of a fold share what they have in common.
+
+    Parameters
+    ----------
+    label : str
+        Name of the model.
+    section : ModelSection
+    study : Study
+    trained : mapping of str to bool
+        By modality, whether it has a network; else a learner on its columns.
 
     Examples
     --------
     >>> from clinfuse.study.config import parse_study
     >>> study = parse_study({"cohort": "c", "results": "r", "models": {"late": {"fusion": "late"}}})
-    >>> passes_of(study.models["late"], study, 4)
-    (2.0, 12)
+    >>> sorted(fits_of("late", study.models["late"], study, {"ct": True}))
+    [('full', 'ct', ''), ('inner', '2', 'ct', '')]
     """
-    inner = study.validation.inner_folds
-    if section.fusion == "late":
-        learns = section.combine in ("", "stacked", "weighted")
-        return (float(inner - 1), inner * modalities) if learns else (0.0, 0)
+    if section.fusion in ("joint", "hybrid"):
+        return {(section.fusion, label): Fits(tuple(trained), 1.0, 1)}
+    if section.fusion == "single":
+        name = section.modality
+        network = 1.0 if trained[name] and not section.learner else 0.0
+        return {("full", name, section.learner): Fits((name,), network, 1)}
     if section.fusion == "early":
-        return (0.0, 1) if section.kind == "I" else (1.0, 2 * modalities + 2)
-    return 1.0, 1
+        names = [name for name in trained if trained[name] and section.kind != "I"]
+        learners = {("early", label): Fits((), 0.0, 2 if names else 1)}
+        return learners | {("inner", "2", name, ""): Fits((name,), 1.0, 2) for name in names}
+    found: dict[tuple[str, ...], Fits] = {}
+    inner = study.validation.inner_folds
+    for name in trained:
+        learner = section.learners.get(name, "")
+        network = 1.0 if trained[name] and not learner else 0.0
+        found["full", name, learner] = Fits((name,), network, 1)
+        if section.combine in ("", "stacked", "weighted"):
+            found["inner", str(inner), name, learner] = Fits((name,), network * (inner - 1), inner)
+    return found
 
 
 def _timed(work: Work, name: str) -> Timing:
@@ -138,13 +183,14 @@ def _timed(work: Work, name: str) -> Timing:
     sample = _sample(work.cohort, name)
     first, seconds = _fit(model, sample, 1)
     _, longer = _fit(model, sample, 1 + _EXTRA_EPOCHS)
-    if model.learner or not first.loss_curves_:
-        each = seconds / len(sample) / work.study.options().epochs
-        network = str(model.learner or "logistic")
-    else:
+    trained = bool(first.loss_curves_)
+    if trained:
         each = max(longer - seconds, seconds / 10) / _EXTRA_EPOCHS / len(sample)
         network = str(model.encoder or "default network")
-    return Timing(network, 1000 * each, _stored_bytes(first))
+    else:
+        each = seconds / len(sample) / work.study.options().epochs
+        network = str(model.learner or "logistic")
+    return Timing(network, 1000 * each, _stored_bytes(first), trained)
 
 
 def _fit(model: Unimodal, sample: Cohort, epochs: int) -> tuple[Any, float]:

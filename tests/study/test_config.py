@@ -73,6 +73,14 @@ def test_a_setting_that_is_not_written_keeps_the_default_of_training_options() -
     assert parse_study(values).options() == TrainingOptions()
 
 
+def test_a_model_that_is_only_named_is_the_library_s_own() -> None:
+    models = {kind: {"fusion": kind} for kind in ("early", "joint", "late", "hybrid")}
+    values = {"cohort": "c", "results": "r", "models": models}
+    built = parse_study(values).build_models()
+    for name, model in built.items():
+        assert model.get_params(deep=False) == type(model)().get_params(deep=False), name
+
+
 def test_every_training_setting_is_a_training_option() -> None:
     from dataclasses import fields
 
