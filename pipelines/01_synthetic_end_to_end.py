@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     # Declared before anything is trained: does late fusion beat the laboratory values alone?
     options = cf.TrainingOptions(epochs=arguments.epochs)
-    networks = {"ct": "small-conv", "xray": "resnet10-narrow", "eeg": "log-power"}
+    networks = {"ct": "small-conv", "xray": "small-conv", "eeg": "log-power"}
     models = {
         "early": cf.EarlyFusion(encoders=networks, options=options),
         "joint": cf.JointFusion(combine="concat", encoders=networks, options=options),
@@ -46,7 +46,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cohort", default="demo", help="demo, small or nothing-to-gain")
     parser.add_argument("--records", type=int, default=240)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--folder", default="cohorts/synthetic", help="where the cohort is written")
     parser.add_argument("--out", default="results/synthetic-script")

@@ -42,7 +42,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cohort", default="demo", help="demo, small or nothing-to-gain")
     parser.add_argument("--records", type=int, default=240)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--folder", default="cohorts/synthetic-missing", help="where the cohort is written")
     parser.add_argument("--out", default="results/eeg-and-records-script")

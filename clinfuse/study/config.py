@@ -228,8 +228,10 @@ def load_study(file: Path) -> Study:
     """
     values = read_toml(file)
     study = parse_study(values)
-    root = Path(os.path.abspath(file)).parent  # noqa: PTH100  (resolve() would follow links out of the study)
-    return study.model_copy(update={"cohort": str(root / study.cohort), "results": str(root / study.results)})
+    # Not resolve(): a link out of the study's folder is meant as it is written.
+    root = os.path.dirname(os.path.abspath(file))  # noqa: PTH100, PTH120
+    paths = {name: os.path.normpath(os.path.join(root, getattr(study, name))) for name in ("cohort", "results")}  # noqa: PTH118
+    return study.model_copy(update=paths)
 
 
 def parse_study(values: Mapping[str, Any]) -> Study:
