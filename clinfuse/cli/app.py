@@ -32,7 +32,7 @@ Run = Annotated[Path, typer.Argument(help="Results folder of a study.")]
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the cohort and the results.")] = Path("demo"),
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for cohort and results; else demo.")] = None,
     nothing_to_gain: Annotated[bool, typer.Option("--nothing-to-gain", help="The answer must not be Yes.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     records: Annotated[int, typer.Option("--records", min=20, help="Records of the cohort.")] = 240,
@@ -100,7 +100,7 @@ def fold(
 
 @app.command()
 def report(run: Run, private: Private = None, quiet: Quiet = False, as_json: Json = False) -> None:
-    """Write tables and reports of a run anew; nothing is trained."""
+    """Write tables and reports of a run anew, or say how far it is; nothing is trained."""
     from clinfuse.cli.commands import run_report
 
     raise typer.Exit(run_report(run, private=private, screen=Screen(quiet, as_json)))

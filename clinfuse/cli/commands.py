@@ -19,7 +19,7 @@ from clinfuse.evaluation.robustness import robustness
 from clinfuse.report.tables import write_tables
 from clinfuse.study.config import load_study
 from clinfuse.study.folder import RunFolder, write_whole
-from clinfuse.study.outcome import Outcome, explain_records, finish, picks, read_comparison
+from clinfuse.study.outcome import Outcome, explain_records, finish, one_way, partial_metrics, picks, read_comparison
 from clinfuse.study.plan import plan_run
 from clinfuse.study.pool import default_workers
 from clinfuse.study.run import carry_out, prepare, quick
@@ -30,10 +30,18 @@ REFUSED = 1
 
 
 def run_demo(
-    out: Path, *, nothing_to_gain: bool, seed: int, records: int, workers: int, screen: Screen, size: str = ""
+    given: Path | None,
+    *,
+    nothing_to_gain: bool,
+    seed: int,
+    records: int,
+    workers: int,
+    screen: Screen,
+    size: str = "",
 ) -> None:
     """Write the synthetic cohort, run the study of demo.toml on it, show the last screen."""
     began = time.monotonic()
+    out = given or Path("demo/nothing-to-gain" if nothing_to_gain else "demo")
     screen.note("writing a synthetic cohort as DICOM, EDF and CSV files")
     name = size or ("nothing-to-gain" if nothing_to_gain else "demo")
     make_cohort(name, records=records, seed=seed, out=out / "cohort", progress=screen.live)
@@ -50,7 +58,7 @@ def run_demo(
         ("clinfuse run YOUR/study.toml", "your own question"),
     ]
     if not nothing_to_gain:
-        steps.append(("clinfuse demo --nothing-to-gain --out DIR", "the same, where the answer must not be Yes"))
+        steps.append(("clinfuse demo --nothing-to-gain", "the same, where the answer must not be Yes"))
     took = summary.duration(time.monotonic() - began)
     shown = summary.last_screen(
         outcome,
@@ -67,7 +75,7 @@ def run_check(file: Path, *, strict: bool, private: Path | None, screen: Screen)
     if file.suffix == ".toml" and file.name != "cohort.toml" and _is_study(file):
         study = load_study(file)
         cohort = Cohort.from_folder(study.cohort, private=private, strict=strict, progress=screen.live)
-        study.check_against(cohort.names)
+        study.check_against({modality.name: modality.kind for modality in cohort.modalities})
         study.build_models(cohort.names)
         where = Path(study.cohort)
     else:
@@ -152,8 +160,13 @@ def run_fold(run: Path, names: Sequence[str], *, yes: bool, private: Path | None
 
 
 def run_report(run: Path, *, private: Path | None, screen: Screen) -> int:
-    """Write tables and pages of a finished run anew."""
+    """Write tables and pages of a finished run anew; of an unfinished one, only say how far it is."""
     work = _opened(run, private)
+    if 0 < work.finished < len(work.tasks):
+        rows = partial_metrics(work)
+        facts = {"partial": True, "finished": work.finished, "tasks": len(work.tasks), "metrics": rows}
+        screen.show(summary.partial_screen(rows, work.finished, len(work.tasks)), facts)
+        return 0
     outcome = finish(work)
     shown = summary.last_screen(
         outcome, title="clinfuse report", finished="", cohort_at=Path(work.study.cohort), next_steps=_next(work)
@@ -168,7 +181,8 @@ def run_explain(run: Path, records: Sequence[str], *, model: str, private: Path 
     comparison = read_comparison(work)
     chosen = model or work.study.primary
     keys = records or picks(comparison, work.study)
-    pages = explain_records(work, comparison, keys, model=chosen)
+    with one_way(work):
+        pages = explain_records(work, comparison, keys, model=chosen)
     screen.show("\n".join(str(page) for page in pages), {"pages": [str(page) for page in pages], "model": chosen})
 
 

@@ -103,6 +103,12 @@ def model_lines(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
+def partial_screen(metrics: Sequence[Mapping[str, Any]], finished: int, tasks: int) -> str:
+    """What an unfinished run says so far, labelled as such: no answer, no comparison."""
+    head = _block("PARTIAL", f"{finished} of {tasks} tasks finished. Records of finished folds only; not a result.")
+    return "\n".join([*head, "", *model_lines(metrics), "", RESEARCH_ONLY])
+
+
 def question_lines(comparison: Any) -> list[str]:
     """The question that was declared, the answer, and the records it was made on."""
     lines = _block("QUESTION", comparison.question)

@@ -180,31 +180,36 @@ class Study(Strict):
         singles = {name: ModelSection(fusion="single", modality=name) for name in modalities}
         return {name: _build(section, self) for name, section in {**singles, **self.models}.items()}
 
-    def check_against(self, modalities: tuple[str, ...]) -> None:
-        """Refuse names that the cohort does not have.
+    def check_against(self, kinds: Mapping[str, str]) -> None:
+        """Refuse names that the cohort or this version does not have.
 
         Parameters
         ----------
-        modalities : tuple of str
-            Names of the cohort's modalities.
+        kinds : mapping of str to str
+            Kind of each of the cohort's modalities, by name.
 
         Raises
         ------
         ConfigError
-            ``CONFIG_NAME``: a network, model or rival for a modality the cohort does not have, or a model that is
-            called like a modality.
+            ``CONFIG_NAME``: a network, model or rival for a modality the cohort does not have, an unknown network, or
+            a model that is called like a modality.
         """
+        from clinfuse.encoders.choice import encoder_names
+
+        known = list(kinds)
         for name in (*self.modalities, *self.networks):
-            _check_name(name, list(modalities), "modalities and networks", "modalities of the cohort")
+            _check_name(name, known, "modalities and networks", "modalities of the cohort")
+        for name, network in self.networks.items():
+            _check_name(network, list(encoder_names(kinds[name])), f"networks.{name}", f"a network for {kinds[name]}")
         for name, section in self.models.items():
             if section.fusion == "single":
-                _check_name(section.modality, list(modalities), f"models.{name}.modality", "a modality of the cohort")
+                _check_name(section.modality, known, f"models.{name}.modality", "a modality of the cohort")
             for modality in section.learners:
-                _check_name(modality, list(modalities), f"models.{name}.learners", "a modality of the cohort")
-            if name in modalities and section.modality != name:
+                _check_name(modality, known, f"models.{name}.learners", "a modality of the cohort")
+            if name in kinds and section.modality != name:
                 _refuse_name(f"models.{name}", "a name that no modality has", "the name of a modality", "Rename it.")
         if self.rival:
-            _check_name(self.rival, [BEST_SINGLE, *modalities], "question.primary", "best single or a modality")
+            _check_name(self.rival, [BEST_SINGLE, *known], "question.primary", "best single or a modality")
 
 
 def load_study(file: Path) -> Study:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -12,7 +14,10 @@ import numpy as np
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.audit import audit
 from clinfuse.evaluation.compare import CHOSEN_INSIDE, Comparison, compare
+from clinfuse.evaluation.fitting import one_thread_each
+from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.robustness import Robustness, robustness
+from clinfuse.evaluation.scores import both_classes, metric_rows
 from clinfuse.explain.attribution import attribute
 from clinfuse.explain.values import Attribution
 from clinfuse.report.ledger import write_ledger
@@ -21,6 +26,7 @@ from clinfuse.report.study import write_study_report
 from clinfuse.report.tables import write_tables
 from clinfuse.study.folder import RunFolder, write_json
 from clinfuse.study.work import Work
+from clinfuse.training.seeds import quiet_torch
 
 
 @final
@@ -89,6 +95,34 @@ def read_comparison(work: Work) -> Comparison:
     )
 
 
+def partial_metrics(work: Work) -> list[dict[str, Any]]:
+    """Metrics of what is finished in a run that is not: one JSON object per model and metric that has a value.
+
+    The models may stand on different folds; they are not to be compared.
+    """
+    rows: list[dict[str, Any]] = []
+    for name in work.models:
+        done = [job.tasks[name] for job in work.jobs if job.tasks[name].state() == "done"]
+        if not done:
+            continue
+        about = done[0].about()
+        held = Predictions.concat([task.predictions().select(withheld="") for task in done])
+        if not about["multimodal"]:
+            held = held.rows(held.present[:, held.modalities.index(about["modalities"][0])])
+        if both_classes(held):
+            described = {"taxonomy": about["taxonomy"], "modalities": tuple(about["modalities"])}
+            found = metric_rows(held, **described, best=(math.nan, math.nan), seed=work.study.seed)
+            rows += [row.as_dict() for row in found]
+    return rows
+
+
+@contextmanager
+def one_way(work: Work) -> Iterator[None]:
+    """Hold every library to the study's number of threads: another number would give other bits."""
+    with one_thread_each(work.models[work.study.primary]), quiet_torch(work.study.seed, work.study.options().threads):
+        yield
+
+
 def finish(work: Work) -> Outcome:
     """Write everything a finished run consists of beside its folds.
 
@@ -107,6 +141,11 @@ def finish(work: Work) -> Outcome:
     StorageError
         ``REPORT_WRITE``, ``RUN_WRITE``.
     """
+    with one_way(work):
+        return _finish(work)
+
+
+def _finish(work: Work) -> Outcome:
     comparison = read_comparison(work)
     declared = comparison[work.study.primary]
     outcome = Outcome(work.run, comparison, robustness(declared, work.cohort, seed=work.study.seed), audit(work.cohort))

@@ -145,7 +145,7 @@ def open_work(study: Study, run: RunFolder, *, private: Path | None = None, prog
 def open_cohort(study: Study, *, private: Path | None = None, progress: bool = False) -> Cohort:
     """The cohort a study is about: its modalities, and the records that have at least one of them."""
     whole = Cohort.from_folder(study.cohort, private=private, progress=progress)
-    study.check_against(whole.names)
+    study.check_against({modality.name: modality.kind for modality in whole.modalities})
     if not study.modalities:
         return whole
     chosen = whole.without(*(name for name in whole.names if name not in study.modalities))

@@ -56,6 +56,13 @@ def test_a_run_is_trained_fold_by_fold_then_reported_explained_and_tested(
     assert "RUN_UNFINISHED" in capsys.readouterr().err
     assert main(["fold", str(run), "--fold", "0-1", "--quiet", "--json"]) == 0
     assert spoken(capsys)["done"] == ["0-1/labs", "0-1/signs", "0-1/late"]
+    assert main(["report", str(run)]) == 0
+    partial = capsys.readouterr().out
+    assert partial.startswith("PARTIAL   3 of 6 tasks finished.")
+    assert "ANSWER" not in partial
+    assert not (run / "report.html").exists()
+    assert main(["report", str(run), "--json"]) == 0
+    assert {row["records"] for row in spoken(capsys)["metrics"]} == {20}
     assert main(["fold", str(run)]) == 0
     assert "done: 3 tasks; 6 of 6 finished" in capsys.readouterr().out
 

@@ -136,15 +136,30 @@ def test_any_table_is_a_study_or_a_config_error(extra: dict[str, Any]) -> None:
             parse_study(values)
 
 
-def test_names_are_checked_against_the_cohort() -> None:
-    study = parse_study(whole(networks={"ct": "resnet10-narrow", "eeeg": "eegnet"}))
-    with pytest.raises(ConfigError, match="Did you mean 'eeg'"):
-        study.check_against(("labs", "ct", "eeg"))
-    with pytest.raises(ConfigError, match="a name that no modality has"):
-        parse_study(whole()).check_against(("late", "ct", "eeg"))
-    with pytest.raises(ConfigError, match="best single or a modality"):
-        parse_study(whole(question={"primary": ["late", "lab"]})).check_against(("labs", "ct", "eeg"))
-    parse_study(whole(question={"primary": ["late", "labs"]})).check_against(("labs", "ct", "eeg"))
+KINDS = {"labs": "ehr", "ct": "ct", "eeg": "eeg"}
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"networks": {"ct": "resnet10-narrow", "eeeg": "eegnet"}}, "Did you mean 'eeg'"),
+        ({"networks": {"ct": "resnet10-narow"}}, "a network for ct; .* Did you mean 'resnet10-narrow'"),
+        ({"networks": {"ct": "eegnet"}}, "a network for ct"),
+        ({"models": {"ct": {"fusion": "late"}}}, "a name that no modality has"),
+        ({"models": {"late": {"fusion": "late", "learners": {"labz": "logistic"}}}}, "Did you mean 'labs'"),
+        ({"models": {"one": {"fusion": "single", "modality": "egg"}}}, "Did you mean 'eeg'"),
+        ({"question": {"primary": ["late", "lab"]}}, "best single or a modality"),
+    ],
+)
+def test_names_are_checked_against_the_cohort(sections: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_study(whole(**sections)).check_against(KINDS)
+
+
+def test_names_of_the_cohort_are_accepted() -> None:
+    parse_study(whole(question={"primary": ["late", "labs"]})).check_against(KINDS)
+    own = {"ct": {"fusion": "single", "modality": "ct", "learner": "logistic"}}
+    parse_study(whole(models=own)).check_against(KINDS)
 
 
 def test_models_are_built_with_the_written_settings() -> None:
