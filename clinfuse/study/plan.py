@@ -154,7 +154,7 @@ def fits_of(
     >>> from clinfuse.study.config import parse_study
     >>> study = parse_study({"cohort": "c", "results": "r", "models": {"late": {"fusion": "late"}}})
     >>> sorted(fits_of("late", study.models["late"], study, {"ct": True}))
-    [('full', 'ct', ''), ('inner', '2', 'ct', '')]
+    [('full', 'ct', ''), ('inner', '3', 'ct', '')]
     """
     if section.fusion in ("joint", "hybrid"):
         return {(section.fusion, label): Fits(tuple(trained), 1.0, 1)}

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +107,20 @@ def test_eegmat_gives_two_records_of_a_person_and_sixty_seconds_of_each(tmp_path
     assert cohort.labels.tolist() == [0, 1] * 3
     assert cohort.modality("eeg").shape[0] * cohort.modality("eeg").seconds == 60
     assert cohort.window_mask("eeg").all()
+
+
+def test_the_tables_of_the_results_hold_what_a_run_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = runpy.run_path(str(PIPELINES / "results.py"))
+    row = {"taxonomy": "late, stacked", "records": 240, "patients": 210, "events": 84, "value": 0.8512, "low": 0.79}
+    row |= {"high": 0.91, "ceiling": 0.893, "oracle": 0.88}
+    metrics = [{**row, "model": model, "metric": kind} for model in script["MODELS"] for kind in ("auroc", "brier")]
+    answer = {"verdict": "yes", "difference": 0.07, "low": 0.02, "high": 0.12, "p": 0.008}
+    for folder in ("seed-3", "nothing-3"):
+        (tmp_path / folder).mkdir()
+        said = {"metrics": metrics, "answer": answer, "seconds": 232}
+        (tmp_path / folder / "said.json").write_text(json.dumps(said), encoding="utf-8")
+    script["main"]([3], tmp_path, [])
+    text = capsys.readouterr().out
+    line = "| late | late, stacked | 240 | 210 | 84 | 0.85 (0.79 to 0.91) | 0.89 | 0.88 | 0.851 |"
+    assert line in text
+    assert text.count("| +0.070 (+0.020 to +0.120) | 0.008 | yes | 232 s |") == 2
