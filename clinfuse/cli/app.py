@@ -35,7 +35,7 @@ def demo(
     out: Annotated[Path | None, typer.Option("--out", help="Folder for cohort and results; else demo.")] = None,
     nothing_to_gain: Annotated[bool, typer.Option("--nothing-to-gain", help="The answer must not be Yes.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    records: Annotated[int, typer.Option("--records", min=20, help="Records of the cohort.")] = 240,
+    records: Annotated[int, typer.Option("--records", min=20, help="Records of the cohort.")] = 320,
     workers: Workers = 0,
     *,
     quiet: Quiet = False,
