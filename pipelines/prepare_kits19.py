@@ -43,8 +43,8 @@ positive   = ["T3-T4"]
 kind       = "mask"
 files      = "masks/{patient_id}.nii.gz"
 labels     = { 1 = "kidney", 2 = "tumour" }
-size       = [64, 48, 64]
-spacing_mm = 6.0
+size       = [48, 36, 48]
+spacing_mm = 8.0                 # coarse for the network; volumes are taken from the files as they are
 
 [modalities.history]
 kind       = "ehr"
