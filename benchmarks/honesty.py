@@ -20,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 RECORDS = 240
-FOLDS = 5
+FOLDS = 3
 TARGETS = {"above_ceiling_share": 0.05, "false_yes_share": 0.05}
 
 

@@ -158,6 +158,11 @@ class Predictions:
         """What rank metrics read, float64: (rows,) log odds of the positive class if binary, else the logits."""
         return self.logits[:, 1] - self.logits[:, 0] if self.task == "binary" else self.logits
 
+    @property
+    def abstain(self) -> np.ndarray:
+        """Rows without any modality the model may use, bool (rows,): what they say is the training prevalence."""
+        return np.asarray(~self.used.any(1))
+
     def rows(self, keep: np.ndarray) -> Predictions:
         """Give the rows of a mask or an index array, in that order."""
         return replace(self, **{name: getattr(self, name)[keep] for name in (*_TEXT, *_COUNTS, *_ARRAYS)})

@@ -29,6 +29,7 @@ from clinfuse.training.options import TrainingOptions
 from clinfuse.training.seeds import derived_seed
 from clinfuse.training.single import NetworkModel, SingleRecipe, fit_single
 from clinfuse.training.splits import patient_folds
+from clinfuse.training.taxonomy import FusionInput, fusion_class
 
 
 @final
@@ -124,8 +125,14 @@ class EarlyFusion(FusionClassifier):
         self.seed = seed
 
     def taxonomy(self) -> str:
-        """Give ``"early"`` and the type: no training loss of the final model reaches an extractor."""
-        return f"early, type {self.kind}"
+        """Give ``"early"`` and the type: no training loss of the final model reaches an extractor.
+
+        Once fitted it says what was done: type II of tables alone has no extractor and is type I.
+        """
+        if not hasattr(self, "halves_"):
+            return f"early, type {self.kind}"
+        extracted = self.halves_[0].extractors
+        return fusion_class([FusionInput("extracted" if n in extracted else "original") for n in self.modalities_])
 
     def _fit(self, cohort: Cohort, labels: np.ndarray) -> None:
         refuse_single(cohort, 2)

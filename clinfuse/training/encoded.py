@@ -30,6 +30,11 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.present)
 
+    @property
+    def abstain(self) -> np.ndarray:
+        """Records of which nothing usable is present, bool (records,): they are answered with the prior."""
+        return np.asarray(~self.present.any(1))
+
     def mask(self, present: np.ndarray) -> np.ndarray:
         """Give a presence mask that was asked for, once it is known to fit, bool (records, modalities).
 

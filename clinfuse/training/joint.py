@@ -33,6 +33,7 @@ from clinfuse.training.single import (
     prepared_table,
     training_inputs,
 )
+from clinfuse.training.taxonomy import FusionInput, fusion_class
 
 RAW = "as it is"
 _FUSED = 32
@@ -65,6 +66,20 @@ class _TrainedTogether(FusionClassifier):
         weighed = options.class_weight != "none"
         self.correction_ = weighing_correction(self.prior_, multilabel=self.multilabel_, weighed=weighed)
         self._keep(network)
+
+    def _joint_class(self) -> str:
+        """What the fused head is given; before `fit` what it would be given of an image and a table."""
+        image = next(iter((self.encoders or {}).values()), "")
+        choices = (
+            self.choices_ if hasattr(self, "choices_") else {"image": image, "table": self._choice("ehr", "table")}
+        )
+        frozen = {name: isinstance(choice, EncoderChoice) and choice.frozen for name, choice in choices.items()}
+        return fusion_class(
+            [
+                FusionInput("original") if choice == RAW else FusionInput("extracted", True, frozen[name])
+                for name, choice in choices.items()
+            ]
+        )
 
     def _table(self, cohort: Cohort, name: str) -> TablePreparation:
         present = cohort.present[:, cohort.names.index(name)]
@@ -264,7 +279,7 @@ class JointFusion(_TrainedTogether):
 
     def taxonomy(self) -> str:
         """Give ``"joint"`` and the type: the loss reaches the extractors."""
-        return f"joint, type {self.kind}"
+        return self._joint_class()
 
     def _chosen(self, cohort: Cohort) -> tuple[str, ...]:
         tables = [m.name for m in cohort.modalities if m.kind == "ehr"]
@@ -314,4 +329,5 @@ class HybridFusion(_TrainedTogether):
 
     def taxonomy(self) -> str:
         """Give ``"hybrid (joint + late)"``: outside the three classes."""
-        return "hybrid (joint + late)"
+        frozen = ", on frozen features" if "frozen" in self._joint_class() else ""
+        return f"hybrid (joint + late){frozen}"

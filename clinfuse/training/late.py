@@ -21,6 +21,7 @@ from clinfuse.training.parts import differentiable, part_of
 from clinfuse.training.seeds import derived_seed
 from clinfuse.training.single import LearnerModel, NetworkModel, SingleRecipe, fit_single, single_from_state
 from clinfuse.training.splits import patient_folds
+from clinfuse.training.taxonomy import FusionInput, fusion_class
 from clinfuse.training.unimodal import default_learner
 
 
@@ -70,7 +71,7 @@ class LateFusion(FusionClassifier):
 
     def taxonomy(self) -> str:
         """Give ``"late"`` and how predictions are combined: the final model sees predictions only."""
-        return f"late, {self.combine}"
+        return f"{fusion_class([FusionInput('prediction')])}, {self.combine}"
 
     def _recipe(self, cohort: Cohort, name: str) -> SingleRecipe:
         encoder = (self.encoders or {}).get(name)

@@ -91,6 +91,7 @@ def test_a_stand_in_never_matters(name, cohort, fitted):
 @every
 def test_a_record_with_nothing_usable_gets_the_prior(name, cohort, fitted):
     nothing = cohort.withhold(np.zeros((len(cohort), 3), dtype=bool))
+    assert fitted[name].encode(nothing).abstain.all()
     chances = fitted[name].predict_proba(nothing)
     share = np.bincount(cohort.labels) / len(cohort)
     np.testing.assert_allclose(chances, np.tile(share, (len(cohort), 1)), atol=1e-12)
