@@ -11,18 +11,10 @@ from pydantic import Field, ValidationError
 
 from clinfuse.cohort.strict import Strict, nearest, not_built, read_toml
 from clinfuse.errors import ConfigError
+from clinfuse.study.rules import OPTIONS_OF, check_name, check_study, check_table_beside, refuse_name
 
 BEST_SINGLE = "best single"
 Share = Annotated[float, Field(gt=0, lt=1)]
-FUSIONS = ("single", "early", "joint", "late", "hybrid")
-_OPTIONS_OF = {
-    "single": ("modality", "learner"),
-    "early": ("kind", "learner"),
-    "joint": ("combine", "kind"),
-    "late": ("combine", "learners"),
-    "hybrid": ("combine",),
-}
-_MODEL_KEYS = ("modality", "kind", "learner", "combine", "learners")
 
 
 @final
@@ -191,25 +183,29 @@ class Study(Strict):
         Raises
         ------
         ConfigError
-            ``CONFIG_NAME``: a network, model or rival for a modality the cohort does not have, an unknown network, or
-            a model that is called like a modality.
+            ``CONFIG_NAME``: a network, model or rival for a modality the study does not use, an unknown network, or
+            a model that is called like a modality. ``CONFIG_CONFLICT``: a type of fusion these modalities do not allow.
         """
         from clinfuse.encoders.choice import encoder_names
 
-        known = list(kinds)
-        for name in (*self.modalities, *self.networks):
-            _check_name(name, known, "modalities and networks", "modalities of the cohort")
+        for name in self.modalities:
+            check_name(name, list(kinds), "modalities", "modalities of the cohort")
+        used = {name: kind for name, kind in kinds.items() if name in (self.modalities or kinds)}
+        known = list(used)
+        for name in self.networks:
+            check_name(name, known, "networks", "a modality of the study")
         for name, network in self.networks.items():
-            _check_name(network, list(encoder_names(kinds[name])), f"networks.{name}", f"a network for {kinds[name]}")
+            check_name(network, list(encoder_names(used[name])), f"networks.{name}", f"a network for {used[name]}")
         for name, section in self.models.items():
             if section.fusion == "single":
-                _check_name(section.modality, known, f"models.{name}.modality", "a modality of the cohort")
+                check_name(section.modality, known, f"models.{name}.modality", "a modality of the study")
             for modality in section.learners:
-                _check_name(modality, known, f"models.{name}.learners", "a modality of the cohort")
+                check_name(modality, known, f"models.{name}.learners", "a modality of the study")
             if name in kinds and section.modality != name:
-                _refuse_name(f"models.{name}", "a name that no modality has", "the name of a modality", "Rename it.")
+                refuse_name(f"models.{name}", "a name that no modality has", "the name of a modality", "Rename it.")
         if self.rival:
-            _check_name(self.rival, [BEST_SINGLE, *known], "question.primary", "best single or a modality")
+            check_name(self.rival, [BEST_SINGLE, *known], "question.primary", "best single or a modality")
+        check_table_beside(self, used)
 
 
 def load_study(file: Path) -> Study:
@@ -229,7 +225,7 @@ def load_study(file: Path) -> Study:
     ------
     ConfigError
         ``CONFIG_ABSENT``, ``CONFIG_SYNTAX``, ``CONFIG_KEY``, ``CONFIG_MISSING``, ``CONFIG_VALUE``,
-        ``CONFIG_NOT_BUILT``, ``CONFIG_NAME``.
+        ``CONFIG_NOT_BUILT``, ``CONFIG_NAME``, ``CONFIG_CONFLICT``.
     """
     values = read_toml(file)
     study = parse_study(values)
@@ -262,7 +258,7 @@ def parse_study(values: Mapping[str, Any]) -> Study:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     else:
-        _check_models(study)
+        check_study(study)
         return study
     raise _translated(str(first["type"]), str(first["msg"]), [str(part) for part in first["loc"]]) from None
 
@@ -278,41 +274,6 @@ def _refuse_later(values: Mapping[str, Any]) -> None:
         found = written.get(key, ()) if isinstance(written, Mapping) else ()
         if isinstance(found, list) and value in found:
             not_built(f'study.{place}, "{value}"', what)
-
-
-def _check_models(study: Study) -> None:
-    for name, section in study.models.items():
-        allowed = _OPTIONS_OF[section.fusion]
-        for key in _MODEL_KEYS:
-            if getattr(section, key) and key not in allowed:
-                raise ConfigError(
-                    "CONFIG_KEY",
-                    place=f"study.models.{name}.{key}",
-                    rule=f"a setting of {section.fusion} fusion: {', '.join(allowed)}",
-                    found="one of another fusion",
-                    remedy="Remove the key.",
-                )
-        if section.fusion == "single" and not section.modality:
-            raise ConfigError(
-                "CONFIG_MISSING",
-                place=f"study.models.{name}.modality",
-                rule="the modality of a single model",
-                found="nothing",
-                remedy="Add the key.",
-            )
-    _check_name(study.primary, list(study.models), "question.primary", "a model of the section models")
-
-
-def _check_name(name: str, known: list[str], place: str, rule: str) -> None:
-    if name in known:
-        return
-    near = nearest(name, known)
-    remedy = f"Did you mean '{near}'?" if near else f"Known here: {', '.join(known)}."
-    _refuse_name(place, rule, "another name", remedy)
-
-
-def _refuse_name(place: str, rule: str, found: str, remedy: str) -> None:
-    raise ConfigError("CONFIG_NAME", place=f"study.{place}", rule=rule, found=found, remedy=remedy)
 
 
 def _translated(kind: str, message: str, loc: list[str]) -> ConfigError:
@@ -344,7 +305,7 @@ def _build(section: ModelSection, study: Study) -> Any:
     from clinfuse.training.late import LateFusion
     from clinfuse.training.unimodal import Unimodal
 
-    written = {key: getattr(section, key) for key in _OPTIONS_OF[section.fusion] if getattr(section, key)}
+    written = {key: getattr(section, key) for key in OPTIONS_OF[section.fusion] if getattr(section, key)}
     common: dict[str, Any] = {"options": study.options(), "seed": study.seed}
     if section.fusion == "single":
         encoder = study.networks.get(section.modality)

@@ -106,6 +106,8 @@ def test_every_training_setting_is_a_training_option() -> None:
         ({"report": {"specificity": 0.9}}, "CONFIG_NOT_BUILT", "report.specificity", "Remove the line"),
         ({"report": {"subgroups": ["sex"]}}, "CONFIG_NOT_BUILT", "report.subgroups", "Remove the line"),
         ({"missing": {"report": ["rates"]}}, "CONFIG_NOT_BUILT", "missing.report", "Remove the line"),
+        ({"missing": {"report": ["subsets"]}}, "CONFIG_VALUE", "missing.report", 'Add "observed"'),
+        ({"missing": {"report": []}}, "CONFIG_VALUE", "missing.report", 'Add "observed"'),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_refused_by_name(
@@ -115,6 +117,64 @@ def test_a_setting_that_cannot_be_used_is_refused_by_name(
         parse_study(whole(**section))
     assert place in refusal.value.place
     assert remedy in refusal.value.remedy
+
+
+def holdout(rival: str = "labs", **written: Any) -> dict[str, Any]:
+    question = {"primary": ["late", rival]}
+    late = {"late": {"fusion": "late"}}
+    return {"cohort": "c", "results": "r", "question": question, "validation": {"holdout": True} | written} | {
+        "models": late
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        (holdout("best single"), "question.primary"),
+        (holdout(folds=5), "validation.folds"),
+        (holdout(repeats=1), "validation.repeats"),
+        (whole(models={"late": {"fusion": "late", "combine": "mean"}}), "validation.inner_folds"),
+    ],
+)
+def test_settings_that_cannot_both_be_meant_are_refused(values: dict[str, Any], place: str) -> None:
+    with pytest.raises(ConfigError, match=rf"CONFIG_CONFLICT\] study\.{place}"):
+        parse_study(values)
+
+
+def test_what_is_not_written_contradicts_nothing() -> None:
+    assert parse_study(holdout()).validation.holdout
+    assert parse_study(holdout(holdout=False, folds=4)).validation.folds == 4
+    values = {"cohort": "c", "results": "r", "models": {"late": {"fusion": "late", "combine": "mean"}}}
+    assert parse_study(values).validation.inner_folds == 3
+
+
+@pytest.mark.parametrize(
+    ("section", "place", "remedy"),
+    [
+        ({"fusion": "late", "combine": "staked"}, "combine", "Did you mean 'stacked'"),
+        ({"fusion": "late", "combine": ""}, "combine", "Known here"),
+        ({"fusion": "joint", "combine": "gatd"}, "combine", "Did you mean 'gated'"),
+        ({"fusion": "joint", "combine": "stacked"}, "combine", "concat"),
+        ({"fusion": "hybrid", "combine": "konkat"}, "combine", "Did you mean 'concat'"),
+        ({"fusion": "early", "learner": "lightgmb"}, "learner", "Did you mean 'lightgbm'"),
+        ({"fusion": "single", "modality": "ct", "learner": "logistik"}, "learner", "Did you mean 'logistic'"),
+        ({"fusion": "late", "learners": {"ct": "logstic"}}, "learners.ct", "Did you mean 'logistic'"),
+        ({"fusion": "early", "kind": ""}, "kind", "Did you mean|Known here"),
+    ],
+)
+def test_names_that_only_the_library_knows_are_checked_in_parsing(section: Any, place: str, remedy: str) -> None:
+    with pytest.raises(ConfigError, match=rf"CONFIG_NAME\] study\.models\.one\.{place}: .*({remedy})"):
+        parse_study(whole(models={"one": section}))
+
+
+def test_every_pool_operator_and_learner_is_accepted() -> None:
+    from clinfuse.fusion.operators import operator_names
+    from clinfuse.fusion.pooling import pool_names
+
+    models = {f"late {name}": {"fusion": "late", "combine": name} for name in pool_names()}
+    models |= {f"joint {name}": {"fusion": "joint", "combine": name} for name in operator_names()}
+    models |= {name: {"fusion": "early", "learner": name} for name in ("logistic", "lightgbm")}
+    assert len(parse_study(whole(models=models)).models) == len(models) + 3
 
 
 def test_a_written_value_is_never_repeated() -> None:
@@ -149,6 +209,9 @@ KINDS = {"labs": "ehr", "ct": "ct", "eeg": "eeg"}
         ({"models": {"late": {"fusion": "late", "learners": {"labz": "logistic"}}}}, "Did you mean 'labs'"),
         ({"models": {"one": {"fusion": "single", "modality": "egg"}}}, "Did you mean 'eeg'"),
         ({"question": {"primary": ["late", "lab"]}}, "best single or a modality"),
+        ({"modalities": ["ct", "eeg"], "question": {"primary": ["late", "labs"]}}, "best single or a modality"),
+        ({"modalities": ["labs", "eeg"]}, "networks: a modality of the study"),
+        ({"modalities": ["ct", "eeg"], "models": {"two": {"fusion": "joint", "kind": "II"}}}, "a table and another"),
     ],
 )
 def test_names_are_checked_against_the_cohort(sections: dict[str, Any], message: str) -> None:

@@ -14,8 +14,9 @@ TRAINED = {"ct": True, "eeg": True, "labs": False}
 
 def counted(**models: Any) -> tuple[float, int]:
     """Whole trainings of networks, and fits, of one fold of a study with these models."""
-    values = {"cohort": "c", "results": "r", "validation": {"inner_folds": 2}, "models": models}
+    values = {"cohort": "c", "results": "r", "models": models}
     study = parse_study({**values, "question": {"primary": [next(iter(models)), "best single"]}})
+    study = study.model_copy(update={"validation": study.validation.model_copy(update={"inner_folds": 2})})
     fits: dict[tuple[str, ...], Any] = {}
     for name, section in study.models.items():
         fits |= fits_of(name, section, study, TRAINED)

@@ -159,6 +159,26 @@ def test_a_quick_run_lies_in_a_folder_of_its_own_and_says_so(study_file: Path) -
     assert (study.validation.folds, study.options().epochs) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ('combine = "mean"', 'combine = "meen"', "CONFIG_NAME"),
+        ('learner = "logistic"', 'learner = "logistics"', "CONFIG_NAME"),
+        ('["late", "labs"]', '["late", "lab"]', "CONFIG_NAME"),
+        ("folds = 3", "holdout = true\nfolds = 3", "CONFIG_CONFLICT"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_trained(
+    study_file: Path, old: str, new: str, code: str
+) -> None:
+    text = study_file.read_text(encoding="utf-8")
+    assert old in text
+    study_file.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConfigError, match=code):
+        carry_out(prepare(load_study(study_file)))
+    assert not list(study_file.parent.rglob("DONE"))
+
+
 @pytest.mark.slow
 def test_the_number_of_processes_and_a_kill_leave_no_trace(study_file: Path) -> None:
     reference = done_here(study_file)

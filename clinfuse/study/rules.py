@@ -1,0 +1,162 @@
+"""What a study file may not say together, and names that only the library knows: refused before a file is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from clinfuse.cohort.strict import nearest
+from clinfuse.errors import ConfigError
+
+if TYPE_CHECKING:
+    from clinfuse.study.config import ModelSection, Study
+
+OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
+    "single": ("modality", "learner"),
+    "early": ("kind", "learner"),
+    "joint": ("combine", "kind"),
+    "late": ("combine", "learners"),
+    "hybrid": ("combine",),
+}
+LEARNERS = ("logistic", "lightgbm")
+LEARNING_POOLS = ("stacked", "weighted")
+_MODEL_KEYS = ("modality", "kind", "learner", "combine", "learners")
+
+
+def check_study(study: Study) -> None:
+    """Refuse a study that contradicts itself or asks for what the library does not have.
+
+    Parameters
+    ----------
+    study : Study
+        As it was written: what the file does not say is not among its ``model_fields_set``.
+
+    Raises
+    ------
+    ConfigError
+        ``CONFIG_KEY``, ``CONFIG_MISSING``, ``CONFIG_NAME``, ``CONFIG_VALUE``, ``CONFIG_CONFLICT`` (settings
+        that cannot both be meant).
+    """
+    for name, section in study.models.items():
+        _check_keys(name, section)
+        _check_names(name, section)
+    check_name(study.primary, list(study.models), "question.primary", "a model of the section models")
+    _check_validation(study)
+    if "observed" not in study.missing.report:
+        raise ConfigError(
+            "CONFIG_VALUE",
+            place="study.missing.report",
+            rule='"observed", the records as they are, and "subsets" beside it if wanted',
+            found='no "observed"',
+            remedy='Add "observed".',
+        )
+
+
+def check_name(name: str, known: Sequence[str], place: str, rule: str) -> None:
+    """Refuse a name that is not known, with the one that looks most like it.
+
+    Raises
+    ------
+    ConfigError
+        ``CONFIG_NAME``.
+    """
+    if name in known:
+        return
+    near = nearest(name, list(known))
+    refuse_name(place, rule, "another name", f"Did you mean '{near}'?" if near else f"Known here: {', '.join(known)}.")
+
+
+def refuse_name(place: str, rule: str, found: str, remedy: str) -> NoReturn:
+    """Refuse a name.
+
+    Raises
+    ------
+    ConfigError
+        ``CONFIG_NAME``, always.
+    """
+    raise ConfigError("CONFIG_NAME", place=f"study.{place}", rule=rule, found=found, remedy=remedy)
+
+
+def check_table_beside(study: Study, kinds: Mapping[str, str]) -> None:
+    """Refuse joint fusion of type II where the modalities in use are not a table and something else.
+
+    Raises
+    ------
+    ConfigError
+        ``CONFIG_CONFLICT``.
+    """
+    tables = [kind == "ehr" for kind in kinds.values()]
+    if any(tables) and not all(tables):
+        return
+    for name, section in study.models.items():
+        if section.fusion == "joint" and section.kind == "II":
+            _refuse_both(
+                f"models.{name}.kind", "II only with a table and another modality", "others", 'Write kind = "I".'
+            )
+
+
+def _check_keys(name: str, section: ModelSection) -> None:
+    allowed = OPTIONS_OF[section.fusion]
+    for key in _MODEL_KEYS:
+        if getattr(section, key) and key not in allowed:
+            raise ConfigError(
+                "CONFIG_KEY",
+                place=f"study.models.{name}.{key}",
+                rule=f"a setting of {section.fusion} fusion: {', '.join(allowed)}",
+                found="one of another fusion",
+                remedy="Remove the key.",
+            )
+    if section.fusion == "single" and not section.modality:
+        raise ConfigError(
+            "CONFIG_MISSING",
+            place=f"study.models.{name}.modality",
+            rule="the modality of a single model",
+            found="nothing",
+            remedy="Add the key.",
+        )
+
+
+def _check_names(name: str, section: ModelSection) -> None:
+    written = section.model_fields_set
+    if "combine" in written:
+        pool = section.fusion == "late"
+        known = _pools() if pool else _operators()
+        check_name(section.combine, known, f"models.{name}.combine", "a pool" if pool else "an operator")
+    if "kind" in written:
+        check_name(section.kind, ("I", "II"), f"models.{name}.kind", "I or II")
+    if "learner" in written:
+        check_name(section.learner, LEARNERS, f"models.{name}.learner", "a learner")
+    for modality, learner in section.learners.items():
+        check_name(learner, LEARNERS, f"models.{name}.learners.{modality}", "a learner")
+
+
+def _pools() -> tuple[str, ...]:
+    from clinfuse.fusion.pooling import pool_names
+
+    return pool_names()
+
+
+def _operators() -> tuple[str, ...]:
+    from clinfuse.fusion.operators import operator_names
+
+    return operator_names()
+
+
+def _check_validation(study: Study) -> None:
+    asked = study.validation
+    if asked.holdout:
+        for key in sorted({"folds", "repeats"} & asked.model_fields_set):
+            _refuse_both(
+                f"validation.{key}", "no folds and repeats beside holdout = true", "both", "Remove one of the two."
+            )
+        if not study.rival:
+            remedy = 'Name a modality, as in primary = ["late", "labs"], or remove holdout.'
+            _refuse_both("question.primary", "a modality named in advance beside holdout = true", "best single", remedy)
+    learning = any(one.fusion == "late" and one.combine in ("", *LEARNING_POOLS) for one in study.models.values())
+    if "inner_folds" in asked.model_fields_set and not learning:
+        rule = f"only beside late fusion with combine = {' or '.join(LEARNING_POOLS)}"
+        _refuse_both("validation.inner_folds", rule, "no such model", "Remove the line.")
+
+
+def _refuse_both(place: str, rule: str, found: str, remedy: str) -> NoReturn:
+    raise ConfigError("CONFIG_CONFLICT", place=f"study.{place}", rule=rule, found=found, remedy=remedy)
