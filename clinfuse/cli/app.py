@@ -26,7 +26,7 @@ Private = Annotated[
     Path | None, typer.Option("--private", help="Where keys.csv and secret lie, if not beside cohort.toml.")
 ]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes at work; 0 takes two, or one per core.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Answer every question with yes.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Answer every question with yes, also where the audit says stop.")]
 Run = Annotated[Path, typer.Argument(help="Results folder of a study.")]
 
 

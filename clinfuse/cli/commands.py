@@ -13,7 +13,6 @@ from clinfuse.cli import summary
 from clinfuse.cli.screen import Screen, ask
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.keys import who
-from clinfuse.errors import ConfigError
 from clinfuse.evaluation.audit import audit
 from clinfuse.evaluation.robustness import robustness
 from clinfuse.report.tables import write_tables
@@ -22,7 +21,7 @@ from clinfuse.study.folder import RunFolder, write_whole
 from clinfuse.study.outcome import Outcome, explain_records, finish, one_way, partial_metrics, picks, read_comparison
 from clinfuse.study.plan import plan_run
 from clinfuse.study.pool import default_workers
-from clinfuse.study.run import carry_out, prepare, quick
+from clinfuse.study.run import carry_out, prepare, quick, refuse_stops
 from clinfuse.study.work import Work, open_work
 from clinfuse.synthetic.make import make_cohort
 
@@ -98,14 +97,8 @@ def run_check(file: Path, *, strict: bool, private: Path | None, screen: Screen)
         lines += ["", *map(summary.plain, str(found).splitlines())]
         facts["findings"] = [{"code": one.code, "severity": one.severity, "text": one.text} for one in found.findings]
     screen.show("\n".join(lines), facts)
-    if found is not None and found.stops:
-        raise ConfigError(
-            "AUDIT_STOPS",
-            place="check",
-            rule="nothing that alone tells the classes apart",
-            found=", ".join(one.code for one in found.findings if one.severity == "stop"),
-            remedy="Read the findings above; correct cohort.toml, or declare the column known after the outcome.",
-        )
+    if found is not None:
+        refuse_stops(found, "Read the findings above; correct cohort.toml, or declare what is known after the outcome.")
     return REFUSED if refused else 0
 
 

@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from clinfuse.errors import ConfigError
-from clinfuse.evaluation.audit import audit
+from clinfuse.evaluation.audit import Audit, audit
 from clinfuse.evaluation.compare import CHOSEN_INSIDE, Comparison, compare
 from clinfuse.evaluation.fitting import one_thread_each
 from clinfuse.evaluation.predictions import Predictions
@@ -46,7 +46,7 @@ class Outcome:
     run: RunFolder
     comparison: Comparison
     robustness: Robustness
-    audit: Any
+    audit: Audit
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -123,12 +123,14 @@ def one_way(work: Work) -> Iterator[None]:
         yield
 
 
-def finish(work: Work) -> Outcome:
+def finish(work: Work, audited: Audit | None = None) -> Outcome:
     """Write everything a finished run consists of beside its folds.
 
     Parameters
     ----------
     work : Work
+    audited : Audit, optional
+        Of the cohort; looked at now where it was not before.
 
     Returns
     -------
@@ -142,13 +144,13 @@ def finish(work: Work) -> Outcome:
         ``REPORT_WRITE``, ``RUN_WRITE``.
     """
     with one_way(work):
-        return _finish(work)
+        return _finish(work, audit(work.cohort) if audited is None else audited)
 
 
-def _finish(work: Work) -> Outcome:
+def _finish(work: Work, audited: Audit) -> Outcome:
     comparison = read_comparison(work)
     declared = comparison[work.study.primary]
-    outcome = Outcome(work.run, comparison, robustness(declared, work.cohort, seed=work.study.seed), audit(work.cohort))
+    outcome = Outcome(work.run, comparison, robustness(declared, work.cohort, seed=work.study.seed), audited)
     write_json(work.run.path / "metrics.json", outcome.metrics)
     _write_tables(outcome, work)
     write_ledger(work.cohort.ledger, work.run.ledger, title=work.study.report.title)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from clinfuse.errors import DataError
+from clinfuse.evaluation.audit import Audit, audit
 from clinfuse.study.config import Study
 from clinfuse.study.folder import RunFolder, describe, settle
-from clinfuse.study.outcome import Outcome, finish
+from clinfuse.study.outcome import Outcome, finish, one_way
 from clinfuse.study.pool import Advance, default_workers, run_pool
 from clinfuse.study.work import Work, open_work
 
@@ -63,7 +65,7 @@ def carry_out(
     private : Path, optional
         Where keys and secret lie, if not beside ``cohort.toml``.
     agreed : bool
-        Whether finished tasks of other inputs may be done again.
+        Whether finished tasks of other inputs may be done again, and whether to train where the audit says stop.
     advance : callable
         Told the number of finished tasks and of all tasks.
     say : callable
@@ -77,15 +79,44 @@ def carry_out(
     ------
     ConfigError
         ``RUN_CHANGED``.
+    DataError
+        ``AUDIT_STOPS``, before anything is trained.
     ClinfuseError
         What fitting, evaluating and writing raise.
     """
+    with one_way(work):
+        found = audit(work.cohort)
+    if not agreed:
+        refuse_stops(found, "Look at them with clinfuse check; correct cohort.toml, or repeat with --yes.")
     described = describe(work.study, work.run, work.cohort.fingerprint)
     settle(work.run, described, touched=work.touched, agreed=agreed)
     count = workers or default_workers()
     work.run.note("started", workers=count, finished=work.finished, tasks=len(work.tasks))
     run_pool(work, count, private=private, agreed=agreed, advance=advance)
     say("evaluating, explaining and writing the report")
-    outcome = finish(work)
+    outcome = finish(work, found)
     work.run.note("finished")
     return outcome
+
+
+def refuse_stops(found: Audit, remedy: str) -> None:
+    """Refuse to go on where the audit found what no result can be believed with.
+
+    Parameters
+    ----------
+    found : Audit
+    remedy : str
+
+    Raises
+    ------
+    DataError
+        ``AUDIT_STOPS``, naming the codes of the findings.
+    """
+    if found.stops:
+        raise DataError(
+            "AUDIT_STOPS",
+            place="audit",
+            rule="nothing that alone tells the classes apart",
+            found=", ".join(one.code for one in found.findings if one.severity == "stop"),
+            remedy=remedy,
+        )

@@ -179,6 +179,29 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_trained(
     assert not list(study_file.parent.rglob("DONE"))
 
 
+def test_what_tells_the_classes_apart_alone_stops_a_run_before_it_is_trained(study_file: Path) -> None:
+    labs = study_file.parent / "cohort" / "labs.csv"
+    header, *rows = labs.read_text(encoding="utf-8").splitlines()
+    copied = [f"{row.split(',')[0]},{int(row.split(',')[0][1:]) % 2}" for row in rows]
+    labs.write_text("\n".join([header, *copied]) + "\n", encoding="utf-8")
+    work = prepare(load_study(study_file))
+    with pytest.raises(DataError, match=r"AUDIT_STOPS\] .*COLUMN_IS_LABEL.*--yes"):
+        carry_out(work)
+    assert not work.run.path.exists()
+    list(work.do())
+    outcome = carry_out(work, agreed=True)
+    assert outcome.audit.stops
+
+
+def test_a_run_is_audited_once(study_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from clinfuse.evaluation.audit import Audit
+
+    work = done_here(study_file)
+    found = Audit((), (("nothing", "looked at"),))
+    monkeypatch.setattr("clinfuse.study.run.audit", lambda cohort: found)
+    assert carry_out(work).audit is found
+
+
 @pytest.mark.slow
 def test_the_number_of_processes_and_a_kill_leave_no_trace(study_file: Path) -> None:
     reference = done_here(study_file)
