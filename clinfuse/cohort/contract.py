@@ -2,7 +2,7 @@
 
 Keys that a first look at a ``cohort.toml`` may not show:
 
-``[records]``: ``split`` (column of ``train``, ``validation``, ``test``), ``attributes`` (subgroup columns by name).
+``[records]``: ``attributes`` (subgroup columns by name).
 ``[label]``: ``negative`` (anything else is then unknown), ``name`` of the finding, ``classes`` (a list of values, or
 patterns by name) in place of ``positive``, ``columns`` for several labels, ``unlabelled`` (``"exclude"`` or
 ``"keep"``), ``is`` (the system whose numbers the id column holds).
@@ -30,6 +30,7 @@ from clinfuse.cohort.windows import Window
 from clinfuse.errors import ConfigError
 
 FILE_NAME = "cohort.toml"
+LATER_OF_RECORDS = {"split": "train and test on the sides of a column"}
 
 
 class TablesSection(Strict):
@@ -58,7 +59,6 @@ class RecordsSection(Written):
     record_id: Name | None = None
     index_time: Name | None = None
     site: Name | None = None
-    split: Name | None = None
     per_patient: Literal["all", "first", "last"] = "all"
     attributes: dict[Name, Name] = Field(default_factory=dict)
 
@@ -213,7 +213,7 @@ def parse_contract(values: Mapping[str, Any]) -> Contract:
         tables=checked(TablesSection, values.get("tables", {}), "tables", LATER),
         ids=ids,
         width=width,
-        records=checked(RecordsSection, values["records"], "records", LATER),
+        records=checked(RecordsSection, values["records"], "records", LATER | LATER_OF_RECORDS),
         label=checked(LabelSection, values["label"], "label", LATER) if "label" in values else None,
         modalities=_modalities(values.get("modalities", {})),
     )

@@ -19,7 +19,7 @@ from clinfuse.cohort.notes import Notes
 from clinfuse.cohort.outcome import Outcome, read_outcome
 from clinfuse.cohort.records import Export, FileSources, RecordTable, TableSources
 from clinfuse.cohort.tables import TableBook
-from clinfuse.cohort.visits import Visits, attributes_of, read_visits, splits_of
+from clinfuse.cohort.visits import Visits, attributes_of, read_visits
 from clinfuse.errors import DataError
 
 
@@ -110,7 +110,7 @@ def _records(contract: Contract, visits: Visits, outcome: Outcome, book: TableBo
         task=outcome.task,
         sites=sites[kept].astype(str),
         times=visits.times[kept],
-        splits=splits_of(visits, section)[kept].astype(str),
+        splits=np.full(int(kept.sum()), ""),
         attributes=attributes[kept].reset_index(drop=True),
     )
 

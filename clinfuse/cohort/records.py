@@ -39,7 +39,7 @@ class RecordTable:
     times : ndarray of datetime64[s], (records,)
         Index time, NaT where the records table has none.
     splits : ndarray of str, (records,)
-        Declared split (``"train"``, ``"validation"``, ``"test"``), empty text where none is declared.
+        Side of a split that was declared beforehand; empty text, for no file can declare one yet.
     attributes : DataFrame, (records, columns)
         Declared subgroup columns, one row per record in the same order.
 

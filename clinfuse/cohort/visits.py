@@ -17,8 +17,6 @@ from clinfuse.cohort.tables import TableBook, require
 from clinfuse.errors import DataError
 from clinfuse.io.ehr import decimal_number
 
-SPLITS = ("train", "validation", "test")
-
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -103,27 +101,6 @@ def read_visits(contract: Contract, book: TableBook, ring: KeyRing, notes: Notes
     return visits.without(_not_chosen(visits, section, notes))
 
 
-def splits_of(visits: Visits, section: RecordsSection) -> np.ndarray:
-    """Declared split of each row, empty where none is.
-
-    Raises
-    ------
-    DataError
-        ``SPLIT_VALUE`` for another word, ``LEAK_SUBJECT`` if a patient stands on two sides.
-    """
-    if section.split is None:
-        return np.full(len(visits), "", dtype=object)
-    splits = visits.table[section.split].to_numpy(dtype=object)
-    others = sum(split not in (*SPLITS, "") for split in splits)
-    if others:
-        _refuse("SPLIT_VALUE", "split", f"one of {', '.join(SPLITS)}, or an empty cell", f"{others} others")
-    pairs = pd.DataFrame({"patient": visits.patient_ids, "split": splits})[visits.kept].drop_duplicates()
-    straddling = int(pairs["patient"].duplicated().sum())
-    if straddling:
-        _refuse("LEAK_SUBJECT", "split", "all records of a patient in one split", f"{straddling} patients in several")
-    return splits
-
-
 def attributes_of(visits: Visits, section: RecordsSection, decimal: str) -> pd.DataFrame:
     """Declared subgroup columns, one row per record: float64 where every value is a number, else text."""
     columns = {}
@@ -139,7 +116,7 @@ def attributes_of(visits: Visits, section: RecordsSection, decimal: str) -> pd.D
 
 def _require(table: pd.DataFrame, section: RecordsSection) -> None:
     named = [(f"[records] {key}", getattr(section, key)) for key in ("patient_id", "record_id", "index_time")]
-    named += [(f"[records] {key}", getattr(section, key)) for key in ("site", "split")]
+    named.append(("[records] site", section.site))
     named += [(f"[records] attributes.{name}", column) for name, column in section.attributes.items()]
     require(table, named)
 

@@ -57,6 +57,7 @@ def changed(path, value):
         ("modalities/ct/window", ["7 days", "0 d"], "CONFIG_VALUE", "s, min, h, d"),
         ("modalities/ct/several", "all", "CONFIG_NOT_BUILT", "modalities.ct.several"),
         ("modalities/ct/gantry_tilt", "shear", "CONFIG_NOT_BUILT", "modalities.ct.gantry_tilt"),
+        ("records/split", "SIDE", "CONFIG_NOT_BUILT", "records.split"),
         ("modalities/eeg/notch_hz", 50, "CONFIG_NOT_BUILT", "modalities.eeg.notch_hz"),
         ("modalities/eeg/several", "most slices", "CONFIG_VALUE", "DICOM"),
         ("modalities/eeg/channels", ["Cz", "Cz"], "CONFIG_VALUE", "every channel once"),
@@ -157,7 +158,6 @@ def test_every_documented_key_is_accepted(tmp_path: Path):
         record_id = "R"
         index_time = "T"
         site = "S"
-        split = "SPLIT"
         per_patient = "last"
         attributes = { sex = "SEX" }
         [label]

@@ -23,7 +23,6 @@ table = "visits.csv"
 patient_id = "PATIENT"
 record_id = "ID"
 index_time = "AT"
-split = "SIDE"
 
 [label]
 column = "Y"
@@ -48,7 +47,6 @@ def test_a_path_column_names_files_inside_the_folder_only(hospital, tmp_path):
     export = read(hospital, tmp_path / "x", 'kind = "xray"\ncolumn = "FILM"\n')
     assert export.sources["m"].files == ((Path("films/one.dcm"),), (), ())
     assert export.ledger.refused == {"FILE_ABSENT": 1, "FILE_OUTSIDE": 1}
-    assert export.records.splits.tolist() == ["train", "test", ""]
     assert export.modalities[0].shape == (1, 224, 224)
     with pytest.raises(DataError, match="FILE_"):
         read_export(tmp_path / "x", strict=True)
@@ -163,15 +161,6 @@ def test_a_section_may_read_the_records_table_in_another_way(hospital, tmp_path)
 def test_a_table_that_nothing_joins_is_refused(hospital, tmp_path):
     with pytest.raises(DataError, match=r"TABLE_JOIN.*patient_id"):
         read(hospital, tmp_path, 'kind = "ehr"\ntable = "w.csv"\ncolumns.X = "number"\n', w=("P,X", "a,1"))
-
-
-def test_a_patient_on_two_sides_of_a_split_is_refused(hospital, tmp_path):
-    visits = (*VISITS, "4,a,2020-01-10 12:00,test,0,,")
-    modality = 'kind = "ehr"\ntable = "visits.csv"\ncolumns.ID = "category"\n'
-    with pytest.raises(DataError, match=r"LEAK_SUBJECT.*1 patients"):
-        read(hospital, tmp_path / "a", modality, visits)
-    with pytest.raises(DataError, match="SPLIT_VALUE"):
-        read(hospital, tmp_path / "b", modality, (*VISITS, "4,d,2020-01-10 12:00,tset,0,,"))
 
 
 def test_without_an_index_time_everything_of_the_patient_counts(hospital, tmp_path):
