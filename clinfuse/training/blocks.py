@@ -9,6 +9,7 @@ import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.encoders.table import ColumnSpec, Style, TablePreparation
+from clinfuse.errors import DataError
 from clinfuse.training.loop import hidden_mask
 from clinfuse.training.options import TrainingOptions
 
@@ -89,8 +90,34 @@ class EmbeddingPreparation:
         return preparation
 
 
-def preparation_from_state(state: Mapping[str, Any]) -> TablePreparation | EmbeddingPreparation:
+@final
+class NothingPreparation:
+    """The preparation of features of which nothing can be learned: no record has them, or all have the same."""
+
+    names_: tuple[str, ...] = ()
+    source_: tuple[int, ...] = ()
+
+    def fit(self, values: np.ndarray) -> NothingPreparation:
+        """Learn nothing; gives itself."""
+        del values
+        return self
+
+    def transform(self, values: np.ndarray) -> np.ndarray:
+        """Give no columns, float64 (records, 0)."""
+        return np.zeros((len(values), 0))
+
+    def to_state(self) -> dict[str, Any]:
+        """Say that there is nothing."""
+        return {"nothing": True}
+
+
+Preparation = TablePreparation | EmbeddingPreparation | NothingPreparation
+
+
+def preparation_from_state(state: Mapping[str, Any]) -> Preparation:
     """Give the stored preparation of one block."""
+    if "nothing" in state:
+        return NothingPreparation()
     return EmbeddingPreparation.from_state(state) if "embedding" in state else TablePreparation.from_state(state)
 
 
@@ -106,7 +133,7 @@ class FeatureBlocks:
         Absent blocks are zeros (the training mean, after standardising) or NaN.
     """
 
-    def __init__(self, preparations: Mapping[str, TablePreparation | EmbeddingPreparation], *, style: Style) -> None:
+    def __init__(self, preparations: Mapping[str, Preparation], *, style: Style) -> None:
         self.preparations = dict(preparations)
         self.style = style
 
@@ -119,8 +146,13 @@ class FeatureBlocks:
         present : ndarray of bool, (records, modalities)
         """
         self.presence_ = len(self.preparations) > 1
-        for column, (name, preparation) in enumerate(self.preparations.items()):
-            preparation.fit(values[name][present[:, column]])
+        for column, (name, preparation) in enumerate(list(self.preparations.items())):
+            try:
+                preparation.fit(values[name][present[:, column]])
+            except DataError as error:
+                if error.code != "TABLE_EMPTY":
+                    raise
+                self.preparations[name] = NothingPreparation()
         return self
 
     def block(self, name: str, values: np.ndarray, present: np.ndarray) -> np.ndarray:

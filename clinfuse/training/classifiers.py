@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -14,7 +15,8 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.errors import DataError, TrainingError
+from clinfuse.cohort.modality import Modality
+from clinfuse.errors import ConfigError, DataError, TrainingError
 from clinfuse.training.encoded import Encoded
 from clinfuse.training.loop import Epoch
 from clinfuse.training.objective import class_prior, prior_logits
@@ -97,12 +99,14 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
         rows = order[known]
         labels = labels[rows].astype(np.int64)
         self.multilabel_ = labels.ndim == 2
+        self._check_weighing()
         outputs = labels.shape[1] if self.multilabel_ else max(len(cohort.classes), int(labels.max()) + 1)
         self.classes_ = np.arange(outputs)
         self.class_names_ = tuple(cohort.classes)
         self.prior_ = class_prior(labels, outputs, multilabel=self.multilabel_)
         self.prior_logits_ = prior_logits(self.prior_, multilabel=self.multilabel_)
         self.modalities_ = self._chosen(cohort)
+        self.signatures_ = {name: signature(cohort.modality(name)) for name in self.modalities_}
         training = cohort[rows].without(*(name for name in cohort.names if name not in self.modalities_))
         self._fit(training, labels)
         return self
@@ -123,6 +127,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
         present = np.zeros((len(cohort), len(self.modalities_)), dtype=bool)
         for column, name in enumerate(self.modalities_):
             if name in cohort.names:
+                self._check_signature(cohort, name)
                 present[:, column] = cohort.present[:, cohort.names.index(name)]
         values = self._encode(cohort, [name for name in self.modalities_ if name in cohort.names])
         return Encoded({name: values.get(name, self._nothing(len(cohort))) for name in self.modalities_}, present)
@@ -234,6 +239,26 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
         """The modalities this classifier uses, in the cohort's order: all of them unless a subclass says otherwise."""
         return tuple(cohort.names)
 
+    def _check_signature(self, cohort: Cohort, name: str) -> None:
+        if signature(cohort.modality(name)) != self.signatures_[name]:
+            raise DataError(
+                "MODALITY_CHANGED",
+                place=f"modality {name}",
+                rule="must be declared as in training: kind, shape, columns with units and levels, channels, window",
+                found="another declaration",
+                remedy="Declare it in cohort.toml as it was for training; name all levels of a category.",
+            )
+
+    def _check_weighing(self) -> None:
+        if self.multilabel_ and self.options.class_weight == "sampled":
+            raise ConfigError(
+                "TRAINING_OPTION",
+                place="training option class_weight",
+                rule='cannot be "sampled" with several labels, whose classes cannot all be drawn equally',
+                found="several labels",
+                remedy='Use "balanced" or "none".',
+            )
+
     def _check_fitted(self) -> None:
         if not hasattr(self, "modalities_"):
             message = f"This {type(self).__name__} is not fitted yet: call fit with a cohort first."
@@ -257,6 +282,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
             "class_names": list(self.class_names_),
             "prior": self.prior_,
             "modalities": list(self.modalities_),
+            "signatures": dict(self.signatures_),
             "learned": self._learned(),
         }
 
@@ -268,7 +294,16 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
         self.classes_ = np.arange(len(self.prior_))
         self.prior_logits_ = prior_logits(self.prior_, multilabel=self.multilabel_)
         self.modalities_ = tuple(state["modalities"])
+        self.signatures_ = dict(state["signatures"])
         self._restore(state["learned"])
+
+
+def signature(modality: Modality) -> str:
+    """Give everything that fixes what a prepared input of a modality means, as JSON text."""
+    facts = asdict(modality)
+    facts["columns"] = [[c.name, c.kind, c.unit, list(c.levels)] for c in modality.columns]
+    del facts["mirror"]  # how training images are varied says nothing of what an image is
+    return json.dumps(facts, sort_keys=True, ensure_ascii=False)
 
 
 def explained(logits: Tensor, *, multilabel: bool) -> Tensor:

@@ -23,11 +23,12 @@ from clinfuse.training.classifiers import Explainable, FusionClassifier, explain
 from clinfuse.training.encoded import Encoded
 from clinfuse.training.learners import Learner, LearnerRows, Logistic, build_learner, learner_from_state
 from clinfuse.training.loop import Epoch
+from clinfuse.training.models import NetworkModel
 from clinfuse.training.networks import embed
 from clinfuse.training.objective import class_prior
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.seeds import derived_seed
-from clinfuse.training.single import NetworkModel, SingleRecipe, fit_single
+from clinfuse.training.single import SingleRecipe, can_be_learned, fit_single
 from clinfuse.training.splits import patient_folds
 from clinfuse.training.taxonomy import FusionInput, fusion_class
 
@@ -145,24 +146,30 @@ class EarlyFusion(FusionClassifier):
                 remedy="Correct kind.",
             )
         everyone = np.arange(len(cohort))
-        if self.kind == "I" or not self._extracted(cohort):
+        self.extracted_: tuple[str, ...] = ()
+        if self.kind == "I" or not self._wanted(cohort):
             self.halves_ = [self._half(cohort, labels, everyone[:0], everyone)]
             return
         # The same cut as late fusion with two inner folds, so that their networks are trained once.
         seed = derived_seed(self.seed, "inner")
         cuts = patient_folds(labels, cohort.groups, cohort.record_ids, folds=2, seed=seed)
+        # A modality too rare for a network in either half enters with its summary features.
+        outputs = len(self.prior_)
+        self.extracted_ = tuple(
+            name
+            for name in self._wanted(cohort)
+            if all(can_be_learned(cohort[extract], name, labels[extract], outputs) for extract, _ in cuts)
+        )
         self.halves_ = [self._half(cohort, labels, extract, learn) for extract, learn in cuts]
 
-    def _extracted(self, cohort: Cohort) -> list[str]:
+    def _wanted(self, cohort: Cohort) -> list[str]:
         """Modalities whose features come from a network; a table's columns are features already."""
         if self.kind == "I":
             return []
         return [m.name for m in cohort.modalities if m.kind != "ehr" or m.name in (self.encoders or {})]
 
     def _half(self, cohort: Cohort, labels: np.ndarray, extract: np.ndarray, learn: np.ndarray) -> Half:
-        extractors = {
-            name: self._extractor(cohort[extract], name, labels[extract]) for name in self._names(cohort, extract)
-        }
+        extractors = {name: self._extractor(cohort[extract], name, labels[extract]) for name in self.extracted_}
         choice = self._default_learner() if self.learner is None else self.learner
         learner = build_learner(choice, multilabel=self.multilabel_)
         seen, seen_labels = cohort[learn], labels[learn]
@@ -179,9 +186,6 @@ class EarlyFusion(FusionClassifier):
 
     def _default_learner(self) -> str:
         return "lightgbm" if self.kind == "I" else "logistic"
-
-    def _names(self, cohort: Cohort, extract: np.ndarray) -> list[str]:
-        return self._extracted(cohort) if len(extract) else []
 
     def _preparation(self, cohort: Cohort, name: str, extractors: Mapping[str, NetworkModel], style: Style) -> Any:
         if name in extractors:

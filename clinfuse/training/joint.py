@@ -22,17 +22,12 @@ from clinfuse.training.blocks import feature_preparation
 from clinfuse.training.classifiers import Explainable, FusionClassifier, explained, refuse_single
 from clinfuse.training.encoded import Encoded
 from clinfuse.training.loop import Epoch, TrainingRows, train
+from clinfuse.training.models import choice_from_state, choice_state, prepared_table
 from clinfuse.training.networks import JointNetwork, RawTable, embed
-from clinfuse.training.objective import Objective, weighing_correction
+from clinfuse.training.objective import Objective
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.seeds import derived_seed, quiet_torch
-from clinfuse.training.single import (
-    choice_from_state,
-    choice_state,
-    network_encoder,
-    prepared_table,
-    training_inputs,
-)
+from clinfuse.training.single import network_encoder, training_correction, training_inputs
 from clinfuse.training.taxonomy import FusionInput, fusion_class
 
 RAW = "as it is"
@@ -63,8 +58,7 @@ class _TrainedTogether(FusionClassifier):
             self._adapt(network, data)
             objective = Objective(self.multilabel_, self.prior_, options.class_weight == "balanced")
             self.curve_ = train(network, data, objective, options=options, seed=seed)
-        weighed = options.class_weight != "none"
-        self.correction_ = weighing_correction(self.prior_, multilabel=self.multilabel_, weighed=weighed)
+        self.correction_ = training_correction(labels, self.prior_, options, multilabel=self.multilabel_)
         self._keep(network)
 
     def _joint_class(self) -> str:

@@ -15,11 +15,12 @@ from clinfuse.training.blocks import masked_copies
 from clinfuse.training.classifiers import Explainable, FusionClassifier, as_tensor, explained, refuse_single
 from clinfuse.training.encoded import Encoded
 from clinfuse.training.loop import Epoch
+from clinfuse.training.models import LearnerModel, NetworkModel, single_from_state
 from clinfuse.training.objective import class_prior
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.parts import differentiable, part_of
 from clinfuse.training.seeds import derived_seed
-from clinfuse.training.single import LearnerModel, NetworkModel, SingleRecipe, fit_single, single_from_state
+from clinfuse.training.single import SingleRecipe, fit_single
 from clinfuse.training.splits import patient_folds
 from clinfuse.training.taxonomy import FusionInput, fusion_class
 from clinfuse.training.unimodal import default_learner

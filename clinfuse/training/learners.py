@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import has_fit_parameter
 
 from clinfuse.encoders.table import Style
-from clinfuse.errors import ConfigError, StorageError
+from clinfuse.errors import ConfigError, DataError, StorageError
 from clinfuse.training.seeds import derived_seed
 from clinfuse.training.splits import patient_folds
 
@@ -102,7 +102,9 @@ class Logistic(Learner):
         if len(coefficients) == 1:
             coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
             intercepts = np.concatenate([np.zeros(1), intercepts])
-        self.coefficients_, self.intercepts_ = coefficients.astype(np.float64), intercepts.astype(np.float64)
+        # Another layout in memory gives other last bits than the stored model will.
+        self.coefficients_ = np.ascontiguousarray(coefficients, dtype=np.float64)
+        self.intercepts_ = np.ascontiguousarray(intercepts, dtype=np.float64)
 
     @staticmethod
     def _model(penalty: float) -> LogisticRegression:
@@ -117,7 +119,12 @@ class Logistic(Learner):
         if folds < 2:
             return _PENALTIES[1]
         losses = np.zeros(len(_PENALTIES))
-        cuts = patient_folds(record_labels, rows.groups, rows.ids, folds=folds, seed=derived_seed(rows.seed, "penalty"))
+        seed = derived_seed(rows.seed, "penalty")
+        try:
+            cuts = patient_folds(record_labels, rows.groups, rows.ids, folds=folds, seed=seed)
+        except DataError:
+            # Patients that no deal spreads over the folds leave nothing to choose by.
+            return _PENALTIES[1]
         for train, test in cuts:
             inside, outside = np.isin(rows.owners, train), np.isin(rows.owners, test)
             for k, penalty in enumerate(_PENALTIES):
@@ -173,7 +180,8 @@ class Trees(Learner):
             "objective": "binary" if classes == 2 else "multiclass",
             "num_leaves": 4,
             "learning_rate": 0.05,
-            "min_data_in_leaf": 20,
+            # Rows are counted, and a record has as many as it has masked copies.
+            "min_data_in_leaf": 20 * round(len(table) / len(np.unique(rows.owners))),
             "min_sum_hessian_in_leaf": 1.0,
             "lambda_l2": 5.0,
             "feature_fraction": 0.6,

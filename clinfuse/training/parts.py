@@ -12,7 +12,7 @@ from torch import Tensor
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.training.learners import Logistic
-from clinfuse.training.single import LearnerModel, NetworkModel, SingleModel
+from clinfuse.training.models import LearnerModel, NetworkModel, SingleModel
 
 
 @final

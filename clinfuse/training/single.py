@@ -1,43 +1,30 @@
-"""Fitted models of one modality: a network on prepared inputs, or a learner on features."""
+"""Fitting a model of one modality, once for all classifiers that need it."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import asdict
+import warnings
 from typing import Any, final
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from clinfuse.cohort.batch import load_batch
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.encoders.base import Encoder
-from clinfuse.encoders.choice import EncoderChoice, build_encoder, default_encoder
-from clinfuse.encoders.table import TablePreparation
+from clinfuse.encoders.choice import build_encoder, default_encoder
+from clinfuse.errors import DataWarning
 from clinfuse.training.blocks import FeatureBlocks, feature_preparation
-from clinfuse.training.learners import Learner, LearnerRows, build_learner, learner_from_state
-from clinfuse.training.loop import Epoch, TrainingRows, train
+from clinfuse.training.learners import LearnerRows, build_learner
+from clinfuse.training.loop import TrainingRows, train
 from clinfuse.training.memo import shared
-from clinfuse.training.networks import SingleNetwork, embed
-from clinfuse.training.objective import Objective, weighing_correction
+from clinfuse.training.models import LearnerModel, NetworkModel, PriorModel, SingleModel, prepared_table
+from clinfuse.training.networks import SingleNetwork
+from clinfuse.training.objective import Objective, class_prior, prior_logits, weighing_correction
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.seeds import derived_seed, quiet_torch
 
-_PREDICTION_BATCH = 64
 _TABLE_EMBEDDING = 16
 _EMBEDDING = 32
-
-
-def prepared_table(cohort: Cohort, name: str, preparation: TablePreparation) -> np.ndarray:
-    """Give a health-record modality as a network takes it, float32 (records, width), zeros where absent."""
-    column = cohort.names.index(name)
-    rows = cohort.present[:, column]
-    table = np.zeros((len(cohort), len(preparation.names_)), dtype=np.float32)
-    if rows.any():
-        table[rows] = preparation.transform(cohort.arrays(name)[rows])
-    return table
 
 
 def network_encoder(choice: Any, cohort: Cohort, name: str, width: int, *, seed: int) -> Encoder:
@@ -57,192 +44,23 @@ def training_inputs(data: TrainingRows, name: str) -> Tensor:
     return x.flatten(0, 1)[batch.window_masks[name].flatten()] if name in batch.window_masks else x
 
 
-class SingleModel(ABC):
-    """A fitted model of one modality."""
-
-    name: str
-    stored: bool
-
-    @abstractmethod
-    def logits(self, cohort: Cohort) -> np.ndarray:
-        """Give logits, float64 (records, outputs), zeros where the modality is absent."""
-
-    @abstractmethod
-    def to_state(self) -> dict[str, Any]:
-        """Give everything learned, as JSON values and arrays."""
-
-
-@final
-class NetworkModel(SingleModel):
-    """A trained network of one modality.
+def can_be_learned(cohort: Cohort, name: str, labels: np.ndarray, outputs: int) -> bool:
+    """Say whether every class has at least two patients among the records that have a modality.
 
     Parameters
     ----------
+    cohort : Cohort
     name : str
         Of the modality.
-    network : SingleNetwork
-        Trained, in evaluation mode.
-    choice : str, EncoderChoice or callable
-        What the encoder was built from.
-    tables : mapping of str to TablePreparation
-        The fold's preparation where the modality is a table, else empty.
-    correction : ndarray of float64, (outputs,)
-        Added to the network's logits: undoes the weighing of classes.
-    baseline : ndarray of float32
-        What the modality looks like on average over the training records; zeros for a signal.
-    curve : tuple of Epoch
+    labels : ndarray of int64, (records,) or (records, labels)
+    outputs : int
+        Classes, or labels if multilabel.
     """
-
-    def __init__(
-        self,
-        name: str,
-        network: SingleNetwork,
-        *,
-        choice: Any,
-        tables: Mapping[str, TablePreparation],
-        correction: np.ndarray,
-        baseline: np.ndarray,
-        curve: tuple[Epoch, ...],
-    ) -> None:
-        self.name = name
-        self.network = network
-        self.choice = choice
-        self.tables = dict(tables)
-        self.correction = correction
-        self.baseline = baseline
-        self.curve = curve
-        self.stored = isinstance(choice, str | EncoderChoice)
-
-    def inputs(self, cohort: Cohort, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Give what the network sees of some records: inputs and window mask (empty without windows)."""
-        only = cohort.without(*(other for other in cohort.names if other != self.name))
-        tables = {name: prepared_table(only, name, preparation) for name, preparation in self.tables.items()}
-        batch = load_batch(only, rows, tables)
-        return batch.inputs[self.name], batch.window_masks.get(self.name, torch.zeros(0, dtype=torch.bool))
-
-    def embeddings(self, cohort: Cohort) -> np.ndarray:
-        """Give embeddings, float64 (records, features), zeros where the modality is absent."""
-        encoder = self.network.encoder
-        result = np.zeros((len(cohort), encoder.features))
-        rows = np.flatnonzero(cohort.present[:, cohort.names.index(self.name)])
-        with torch.no_grad():
-            for start in range(0, len(rows), _PREDICTION_BATCH):
-                chosen = rows[start : start + _PREDICTION_BATCH]
-                result[chosen] = embed(encoder, *self.inputs(cohort, chosen)).double().numpy()
-        return result
-
-    def head_logits(self, z: np.ndarray) -> np.ndarray:
-        """Give logits of embeddings, in float64."""
-        head = self.network.head
-        weight, bias = head.weight.detach().double().numpy(), head.bias.detach().double().numpy()
-        return z @ weight.T + bias + self.correction
-
-    def logits(self, cohort: Cohort) -> np.ndarray:
-        """Give logits, float64 (records, outputs), zeros where the modality is absent."""
-        rows = cohort.present[:, cohort.names.index(self.name)]
-        return np.where(rows[:, None], self.head_logits(self.embeddings(cohort)), 0.0)
-
-    def differentiable(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Give logits with gradients to the input, (batch, outputs)."""
-        correction = torch.as_tensor(self.correction, dtype=torch.float32)
-        return self.network(x, mask) + correction
-
-    def to_state(self) -> dict[str, Any]:
-        """Give choice, shapes, weights, preparation, correction and curve."""
-        encoder = self.network.encoder
-        return {
-            "model": "network",
-            "name": self.name,
-            "choice": choice_state(self.choice),
-            "input_shape": list(encoder.input_shape),
-            "features": encoder.features,
-            "dropout": self.network.dropout.p,
-            "weights": {key: value.numpy() for key, value in self.network.state_dict().items()},
-            "tables": {name: preparation.to_state() for name, preparation in self.tables.items()},
-            "correction": self.correction,
-            "baseline": self.baseline,
-            "curve": [asdict(epoch) for epoch in self.curve],
-        }
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> NetworkModel:
-        """Give the model that `to_state` described."""
-        choice = choice_from_state(state["choice"])
-        encoder = build_encoder(choice, tuple(state["input_shape"]), seed=0, features=state["features"])
-        network = SingleNetwork(encoder, len(state["correction"]), dropout=state["dropout"])
-        network.load_state_dict({key: torch.from_numpy(value) for key, value in state["weights"].items()})
-        network.eval()
-        return cls(
-            state["name"],
-            network,
-            choice=choice,
-            tables={name: TablePreparation.from_state(s) for name, s in state["tables"].items()},
-            correction=state["correction"],
-            baseline=state["baseline"],
-            curve=tuple(Epoch(**epoch) for epoch in state["curve"]),
-        )
-
-
-@final
-class LearnerModel(SingleModel):
-    """A learner on one modality's original features: its columns, or its summary features.
-
-    Parameters
-    ----------
-    name : str
-        Of the modality.
-    blocks : FeatureBlocks
-        Fitted, of this modality alone.
-    learner : Learner
-        Fitted.
-    """
-
-    def __init__(self, name: str, blocks: FeatureBlocks, learner: Learner) -> None:
-        self.name = name
-        self.blocks = blocks
-        self.learner = learner
-        self.stored = learner.stored
-
-    def table(self, cohort: Cohort) -> np.ndarray:
-        """Give the prepared features, float64 (records, width)."""
-        present = cohort.present[:, [cohort.names.index(self.name)]]
-        return self.blocks.matrix({self.name: cohort.features(self.name).values}, present)
-
-    def logits(self, cohort: Cohort) -> np.ndarray:
-        """Give logits, float64 (records, outputs), zeros where the modality is absent."""
-        rows = cohort.present[:, cohort.names.index(self.name)]
-        return np.where(rows[:, None], self.learner.logits(self.table(cohort)), 0.0)
-
-    def to_state(self) -> dict[str, Any]:
-        """Give the preparation and the learner."""
-        return {
-            "model": "learner",
-            "name": self.name,
-            "blocks": self.blocks.to_state(),
-            "learner": self.learner.to_state(),
-        }
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> LearnerModel:
-        """Give the model that `to_state` described."""
-        return cls(state["name"], FeatureBlocks.from_state(state["blocks"]), learner_from_state(state["learner"]))
-
-
-def single_from_state(state: Mapping[str, Any]) -> SingleModel:
-    """Give the stored model of one modality."""
-    return NetworkModel.from_state(state) if state["model"] == "network" else LearnerModel.from_state(state)
-
-
-def choice_state(choice: Any) -> dict[str, Any]:
-    """Give an encoder's choice as JSON values."""
-    return {"name": choice} if isinstance(choice, str) else asdict(choice)
-
-
-def choice_from_state(state: Mapping[str, Any]) -> str | EncoderChoice:
-    """Give the choice that `choice_state` described; stored weights replace the file they once came from."""
-    if set(state) == {"name"}:
-        return str(state["name"])
-    return EncoderChoice(**{**state, "weights": ""})
+    rows = cohort.present[:, cohort.names.index(name)]
+    columns = labels[rows].T if labels.ndim == 2 else [labels[rows]]
+    classes = range(2) if labels.ndim == 2 else range(outputs)
+    patients = cohort.groups[rows]
+    return all(len(np.unique(patients[column == k])) >= 2 for column in columns for k in classes)
 
 
 def fit_single(
@@ -261,7 +79,20 @@ def fit_single(
     prior : ndarray of float64, (outputs,)
         Share of each class among all training records.
     multilabel : bool
+
+    Warns
+    -----
+    DataWarning
+        ``MODALITY_RARE``: a class with fewer than two patients among the records that have the modality; the model is
+        then the prior.
     """
+    if not can_be_learned(cohort, name, labels, len(prior)):
+        warnings.warn(
+            f"[MODALITY_RARE] modality {name}: too few of its training records to learn from; answered with the prior",
+            DataWarning,
+            stacklevel=2,
+        )
+        return PriorModel(name, prior_logits(prior, multilabel=multilabel))
     rows = np.flatnonzero(cohort.present[:, cohort.names.index(name)])
     only = cohort.without(*(other for other in cohort.names if other != name))[rows]
     key = (name, recipe.key, tuple(only.record_ids), labels[rows].tobytes(), prior.tobytes())
@@ -300,6 +131,19 @@ class SingleRecipe:
         return (repr(self.encoder), repr(self.learner), self.options, self.seed)
 
 
+def training_correction(
+    labels: np.ndarray, prior: np.ndarray, options: TrainingOptions, *, multilabel: bool
+) -> np.ndarray:
+    """Give what undoes the weighing of classes, float64 (outputs,).
+
+    Weights are taken from the prior of all training records, samples from the records a network is trained on: each
+    is undone by what it was done with.
+    """
+    sampled = options.class_weight == "sampled"
+    shares = class_prior(labels, len(prior), multilabel=multilabel) if sampled else prior
+    return weighing_correction(shares, multilabel=multilabel, weighed=options.class_weight != "none")
+
+
 def _fit_network(
     cohort: Cohort, name: str, labels: np.ndarray, recipe: SingleRecipe, prior: np.ndarray, multilabel: bool
 ) -> SingleModel:
@@ -320,8 +164,7 @@ def _fit_network(
         objective = Objective(multilabel, prior, balanced)
         curve = train(network, data, objective, options=recipe.options, seed=seed)
     baseline = np.zeros(seen.shape[1:], np.float32) if modality.windowed else seen.mean(0).numpy()
-    weighed = recipe.options.class_weight != "none"
-    correction = weighing_correction(prior, multilabel=multilabel, weighed=weighed)
+    correction = training_correction(labels, prior, recipe.options, multilabel=multilabel)
     return NetworkModel(
         name, network, choice=choice, tables=tables, correction=correction, baseline=baseline, curve=curve
     )
@@ -337,5 +180,8 @@ def _fit_learner(
     rows = LearnerRows(
         np.arange(len(cohort)), cohort.groups, cohort.record_ids, seed=derived_seed(recipe.seed, "learner", name)
     )
-    learner.fit(blocks.matrix(values, cohort.present), labels, rows)
+    table = blocks.matrix(values, cohort.present)
+    if table.shape[1] == 0:
+        return PriorModel(name, prior_logits(prior, multilabel=multilabel))
+    learner.fit(table, labels, rows)
     return LearnerModel(name, blocks, learner)

@@ -12,9 +12,10 @@ from clinfuse.errors import DataError
 from clinfuse.training.classifiers import Explainable, FusionClassifier, explained
 from clinfuse.training.encoded import Encoded
 from clinfuse.training.loop import Epoch
+from clinfuse.training.models import LearnerModel, NetworkModel, single_from_state
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.parts import differentiable, part_of
-from clinfuse.training.single import LearnerModel, NetworkModel, SingleRecipe, fit_single, single_from_state
+from clinfuse.training.single import SingleRecipe, fit_single
 
 
 def default_learner(cohort: Cohort, name: str, encoders: Mapping[str, Any] | None) -> Any:
@@ -101,7 +102,9 @@ class Unimodal(FusionClassifier):
     def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
         del encoded, present
         name = self.modality
-        if not differentiable(self.model_) and isinstance(self.model_, LearnerModel):
+        if not differentiable(self.model_):
+            if not (isinstance(self.model_, LearnerModel) and self.model_.stored):
+                return Explainable((), {}, {}, {}, lambda inputs: inputs[0], {})
             table = self.model_.table(cohort)
             parts = self.model_.learner.contributions(table)[0]
             names = tuple(self.model_.blocks.preparations[name].names_)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import clinfuse.training.loop as loop
+from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, TrainingError
 from clinfuse.training.joint import JointFusion
 from clinfuse.training.learners import LearnerRows, Logistic
@@ -156,3 +157,28 @@ def test_the_penalty_is_chosen_on_inner_patients():
     assert Logistic().fit(x, y, rows).penalty_ <= 0.01
     x[:, 0] += 6 * y
     assert Logistic().fit(x, y, rows).penalty_ >= 0.3
+
+
+def test_sampling_is_undone_by_the_shares_it_drew_from():
+    """A modality present mostly in one class: its network's mean probability is the share among those who have it."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [160, 80])
+    present = np.where(labels == 1, rng.random(240) < 0.9, rng.random(240) < 0.3)[:, None]
+    flat = np.full((240, 1, 12, 12), 0.5, dtype=np.float32)
+    cohort = Cohort.from_arrays({"film": flat}, present=present, labels=labels, kinds={"film": "xray"})
+    options = TrainingOptions(epochs=25, batch_size=16, class_weight="sampled", augment=False)
+    mean = Unimodal("film", options=options).fit(cohort).predict_proba(cohort)[present[:, 0], 1].mean()
+    assert mean == pytest.approx(labels[present[:, 0]].mean(), abs=0.08)
+
+
+def test_several_labels_cannot_be_sampled_equally():
+    labels = np.random.default_rng(0).integers(0, 2, (40, 2))
+    cohort = Cohort.from_arrays(
+        {"labs": np.random.default_rng(1).standard_normal((40, 2))},
+        labels=labels,
+        kinds={"labs": "ehr"},
+        classes=["one", "two"],
+        task="multilabel",
+    )
+    with pytest.raises(ConfigError, match=r"TRAINING_OPTION.*class_weight"):
+        Unimodal("labs", options=replace(BASE, class_weight="sampled")).fit(cohort)
