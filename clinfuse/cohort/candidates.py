@@ -24,6 +24,7 @@ from clinfuse.errors import ClinfuseError, DataError
 from clinfuse.io.dicom_file import dicom_header
 from clinfuse.io.dicom_index import DicomSeries, scan_dicom
 from clinfuse.io.eeg import eeg_header
+from clinfuse.io.ehr import has_clock
 
 _DICOM_KINDS = {"ct": ("CT",), "xray": ("CR", "DX", "MG")}
 _UNDATED = np.datetime64("NaT", "s")
@@ -44,12 +45,15 @@ class Candidate:
         When it was made, NaT where nothing says.
     slices : int
         Number of images.
+    clock : bool
+        Whether `time` is more than a date.
     """
 
     records: tuple[int, ...]
     files: tuple[Path, ...]
     time: np.datetime64 = _UNDATED
     slices: int = 1
+    clock: bool = True
 
 
 @final
@@ -156,7 +160,8 @@ def _series(search: Search, folder: Path) -> Iterator[_Found]:
         if len(files) < len(series.files):
             continue
         groups = [tuple(files)] if search.kind == "ct" else [(file,) for file in files]
-        made = tuple(Candidate((), group, series.time.astype("datetime64[s]"), len(group)) for group in groups)
+        time = series.time.astype("datetime64[s]")
+        made = tuple(Candidate((), group, time, len(group), series.clock) for group in groups)
         yield _Found(series, made)
 
 
@@ -212,7 +217,7 @@ def _from_files(search: Search, found: Sequence[tuple[Path, tuple[int, ...]]]) -
         for candidate in (candidate for made in scanned for candidate in made.candidates):
             files = tuple(file for file in candidate.files if file in owner)
             if files and len({owner[file] for file in files}) == 1:
-                candidates.append(Candidate(owner[files[0]], files, candidate.time, len(files)))
+                candidates.append(replace(candidate, records=owner[files[0]], files=files, slices=len(files)))
         known = {file for candidate in candidates for file in candidate.files}
         if search.kind == "ct" or search.source.series is not None:
             return candidates
@@ -249,13 +254,15 @@ def _by_column(search: Search) -> list[Candidate]:
     else:
         items = owners(table, source, records, search.visits.joins, place)
     times = np.full(len(table), _UNDATED, dtype="datetime64[s]")
+    clocks = np.zeros(len(table), dtype=bool)
     if source.time is not None:
         times = search.book.times(table, source.time, records if own else source, place)
+        clocks = has_clock(table[source.time], search.book.dialect(records if own else source))
     candidates: list[Candidate] = []
-    for written, rows, time in zip(table[source.column], items, times, strict=True):
+    for written, rows, time, clock in zip(table[source.column], items, times, clocks, strict=True):
         if written:
             candidates += [
-                candidate if np.isnat(time) else replace(candidate, time=time)
+                candidate if np.isnat(time) else replace(candidate, time=time, clock=bool(clock))
                 for candidate in _at_path(search, written, rows)
             ]
     return candidates

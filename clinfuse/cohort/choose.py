@@ -10,18 +10,24 @@ from typing import final
 import numpy as np
 
 from clinfuse.cohort.candidates import Candidate, Search
+from clinfuse.cohort.notes import SAME_DAY, SAME_DAY_USED, UNDATED
+from clinfuse.cohort.owners import is_own_row
 from clinfuse.cohort.visits import rows_of_records
-from clinfuse.cohort.windows import BEFORE_INDEX, seconds_after
+from clinfuse.cohort.windows import BEFORE_INDEX, on_the_day, seconds_after
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class _Timed:
-    """A candidate, and how long after the index time it was made; `seconds` may count whole days, `exact` never."""
+    """A candidate, and how long after the index time it was made; `seconds` may count whole days, `exact` never.
+
+    `same_day` says that it bears the date of the index time.
+    """
 
     candidate: Candidate
     seconds: float
     exact: float
+    same_day: bool
 
 
 def choose(search: Search, candidates: Sequence[Candidate]) -> tuple[tuple[Path, ...], ...]:
@@ -37,7 +43,7 @@ def choose(search: Search, candidates: Sequence[Candidate]) -> tuple[tuple[Path,
     """
     visits, span = search.visits, search.source.span
     chosen: list[tuple[Path, ...]] = [()] * len(visits)
-    outside = late = 0
+    outside = late = unsure = by_day = undated = 0
     for record, rows in enumerate(rows_of_records([candidate.records for candidate in candidates], len(visits))):
         if not visits.kept[record] or not rows:
             continue
@@ -48,22 +54,39 @@ def choose(search: Search, candidates: Sequence[Candidate]) -> tuple[tuple[Path,
         late += sum(each.seconds > 0 for each in own)
         inside = [each for each in own if _counts(search, each)]
         outside += sum(np.isfinite(each.seconds) for each in own) - sum(np.isfinite(each.seconds) for each in inside)
+        if visits.days[record]:
+            by_day += sum(each.same_day for each in inside)
+        else:
+            unsure += sum(each.same_day and not each.candidate.clock for each in inside)
+            inside = [each for each in inside if each.candidate.clock or not each.same_day]
         chosen[record] = _pick(search, inside, record)
+        undated += any(np.isnat(each.candidate.time) and each.candidate.files == chosen[record] for each in inside)
     if visits.dated:
         search.notes.tell("AFTER_INDEX", search.name, late, "files made after the index time are not used.")
         search.notes.tell("OUTSIDE_WINDOW", search.name, outside - late, "files outside the window are not used.")
+        search.notes.tell("SAME_DAY", search.name, unsure, SAME_DAY.format("files"))
+        search.notes.tell("SAME_DAY_USED", search.name, by_day, SAME_DAY_USED.format("files"))
+        if not _of_own_row(search):
+            search.notes.tell("UNDATED", search.name, undated, UNDATED.format("files"))
     return tuple(chosen)
+
+
+def _of_own_row(search: Search) -> bool:
+    """Whether the row of the record itself names its file."""
+    source, records = search.source, search.contract.records
+    return source.column is not None and is_own_row(source, source.table, records)
 
 
 def _timed(search: Search, candidates: Sequence[Candidate], record: int) -> list[_Timed]:
     visits = search.visits
     times = np.array([candidate.time for candidate in candidates], dtype="datetime64[s]")
     if visits.dated:
-        seconds = seconds_after(times, visits.times[record], days=visits.days)
+        seconds = seconds_after(times, visits.times[record], days=bool(visits.days[record]))
     else:
         seconds = np.full(len(times), np.nan)
     exact = np.where(np.isnat(times), np.nan, times.astype(np.float64))
-    return [_Timed(*each) for each in zip(candidates, seconds.tolist(), exact.tolist(), strict=True)]
+    same_day = on_the_day(times, visits.times[record])
+    return [_Timed(*each) for each in zip(candidates, seconds.tolist(), exact.tolist(), same_day.tolist(), strict=True)]
 
 
 def _counts(search: Search, timed: _Timed) -> bool:

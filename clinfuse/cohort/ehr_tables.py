@@ -8,19 +8,19 @@ from typing import final
 import numpy as np
 import pandas as pd
 
-from clinfuse.cohort.contract import Contract
+from clinfuse.cohort.contract import Contract, RecordsSection
 from clinfuse.cohort.declarations import ColumnDeclaration, EhrSource
 from clinfuse.cohort.joins import plain
 from clinfuse.cohort.measurements import Measurements, take, taken_column
 from clinfuse.cohort.modality import Column
-from clinfuse.cohort.notes import Notes
+from clinfuse.cohort.notes import SAME_DAY, SAME_DAY_USED, UNDATED, Notes
 from clinfuse.cohort.owners import is_own_row, owners
 from clinfuse.cohort.tables import TableBook, require
 from clinfuse.cohort.visits import Visits, rows_of_records
-from clinfuse.cohort.windows import BEFORE_INDEX, seconds_after
-from clinfuse.errors import ClinfuseError
+from clinfuse.cohort.windows import BEFORE_INDEX, on_the_day, seconds_after
+from clinfuse.errors import ClinfuseError, ConfigError
 from clinfuse.io.dialect import Dialect
-from clinfuse.io.ehr import ColumnRule, column_levels, read_ehr
+from clinfuse.io.ehr import ColumnRule, column_levels, has_clock, read_ehr
 
 _UNBOUNDED = (float("-inf"), float("inf"))
 
@@ -90,7 +90,10 @@ def read_rows(name: str, contract: Contract, visits: Visits, book: TableBook, no
     dialect = book.dialect(source if not own else contract.records)
     reading = _Reading(name, source, table, dialect, visits, notes)
     times = None if source.time is None else book.times(table, source.time, source, place)
+    _check_label(reading, contract, book)
     pairs = _pairs(reading, items, times)
+    if times is None and visits.dated and not _of_record(source, contract.records, book):
+        notes.tell("UNDATED", name, len(pairs.items), UNDATED.format("rows"))
     try:
         read = _wide(reading, pairs) if source.time is None and source.long is None else _measured(reading, pairs)
     except ClinfuseError as error:
@@ -111,6 +114,28 @@ def _named(place: str, source: EhrSource) -> list[tuple[str, str | None]]:
     ]
 
 
+def _of_record(source: EhrSource, records: RecordsSection, book: TableBook) -> bool:
+    """Whether a table is the one of the records, so that each row belongs to its own record."""
+    return source.patient_id is None and book.same(source.table, records.table)
+
+
+def _check_label(reading: _Reading, contract: Contract, book: TableBook) -> None:
+    """Refuse a column that holds the label, by whatever name its table is called."""
+    label, source = contract.label, reading.source
+    if label is None or source.long is not None or not book.same(source.table, label.table or contract.records.table):
+        return
+    outcome = {label.column, label.time, label.follow_up, *(label.columns or ())}
+    for column in source.used:
+        if column in outcome:
+            raise ConfigError(
+                "LEAK_LABEL",
+                place=f"modalities.{reading.name}.columns.{column}",
+                rule="inputs that are not the label",
+                found="the label",
+                remedy='Remove the column, or declare it known = "after".',
+            )
+
+
 def _pairs(reading: _Reading, items: list[tuple[int, ...]], times: np.ndarray | None) -> _Pairs:
     """Rows of the kept records, inside the window where rows are dated."""
     visits, source = reading.visits, reading.source
@@ -126,11 +151,17 @@ def _pairs(reading: _Reading, items: list[tuple[int, ...]], times: np.ndarray | 
         seconds = times[found].astype("datetime64[s]").astype(np.float64)
         use = ~np.isnat(times[found])
         return _Pairs(found[use], records[use], seconds[use])
-    parts = [seconds_after(times[rows[record]], visits.times[record], days=visits.days) for record in kept]
-    seconds = np.concatenate(parts) if parts else np.zeros(0)
-    use = (source.span or BEFORE_INDEX).holds(seconds)
+    when, index = times[found], visits.times[records]
+    seconds = seconds_after(when, index, days=visits.days[records])
+    same_day = on_the_day(when, index)
+    unsure = same_day & ~visits.days[records] & ~has_clock(reading.table[str(source.time)], reading.dialect)[found]
+    inside = (source.span or BEFORE_INDEX).holds(seconds)
+    use = inside & ~unsure
     late = int((seconds > 0).sum())
     reading.notes.tell("AFTER_INDEX", reading.name, late, "values later than the index time are not used.")
+    reading.notes.tell("SAME_DAY", reading.name, int((inside & unsure).sum()), SAME_DAY.format("values"))
+    by_day = int((use & same_day & visits.days[records]).sum())
+    reading.notes.tell("SAME_DAY_USED", reading.name, by_day, SAME_DAY_USED.format("values"))
     return _Pairs(found[use], records[use], seconds[use])
 
 

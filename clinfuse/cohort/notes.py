@@ -7,6 +7,10 @@ from typing import final
 from clinfuse.cohort.ledger import Entry, Match
 from clinfuse.errors import DataError
 
+SAME_DAY = "{} dated on the index day without a clock time are not used, as they may be later than the index time."
+SAME_DAY_USED = "{} of the index day are used although the index time has no clock time, so some may be later than it."
+UNDATED = "{} without a time are used; nothing says that they were made before the index time."
+
 
 @final
 class Notes:

@@ -18,6 +18,7 @@ from clinfuse.cohort.tables import TableBook, require
 from clinfuse.cohort.visits import Visits, rows_of_records
 from clinfuse.cohort.windows import seconds_after
 from clinfuse.errors import DataError
+from clinfuse.io.ehr import has_clock
 
 UNKNOWN = -1
 _TEXT = {
@@ -27,6 +28,10 @@ _TEXT = {
     "LABEL_CONFLICT": "Rows in the window name different classes.",
     "FOLLOW_UP_SHORT": "Negative, and seen for less than the window.",
     "FOLLOW_UP_UNKNOWN": "Negative, and nothing says how long the patient was seen.",
+}
+_TAKEN_BACK = {
+    "FOLLOW_UP_SHORT": "negative labels of records with other labels are unknown: seen for less than the window.",
+    "FOLLOW_UP_UNKNOWN": "negative labels of records with other labels are unknown: no word on how long seen.",
 }
 
 
@@ -88,7 +93,10 @@ def read_outcome(contract: Contract, visits: Visits, book: TableBook, notes: Not
     for record in np.flatnonzero(visits.kept):
         labels[record], reasons[record] = _decide(values, rows[record], label)
     _tell_outside(values, rows, labels, notes)
-    _follow_up(contract, label, table, visits, book, _Labelled(labels, reasons, rows))
+    _tell_other(
+        label, [table[column] for column in columns], values, [rows[k] for k in np.flatnonzero(visits.kept)], notes
+    )
+    _follow_up(contract, label, table, visits, book, _Labelled(labels, reasons, rows), notes)
     left_out = _excluded(visits, reasons, label, notes)
     result = labels if label.columns else labels[:, 0]
     _check_constant(result[visits.kept & ~left_out], classes)
@@ -152,9 +160,10 @@ def _rows(
     if label.time is None or span is None:
         return [_Rows(rows, np.ones(len(rows), bool), np.zeros(len(rows), bool)) for rows in positions]
     times = book.times(table, label.time, label, "[label] time")
+    by_day = ~has_clock(table[label.time], book.dialect(label))
     result = []
     for record, rows in enumerate(positions):
-        seconds = seconds_after(times[rows], visits.times[record], days=visits.days)
+        seconds = seconds_after(times[rows], visits.times[record], days=by_day[rows] | visits.days[record])
         result.append(_Rows(rows, span.holds(seconds), np.isnat(times[rows])))
     return result
 
@@ -189,6 +198,25 @@ def _tell_outside(values: np.ndarray, rows: list[_Rows], labels: np.ndarray, not
     notes.tell("LABEL_OUTSIDE", "label", outside, text)
 
 
+def _tell_other(
+    label: LabelSection, columns: list[pd.Series], values: np.ndarray, rows: list[_Rows], notes: Notes
+) -> None:
+    """A column of results may write more than one thing that is not positive: no, unknown, pending."""
+    if label.classes is not None or label.negative is not None or any(len(found.positions) > 1 for found in rows):
+        return
+    counted = [found.positions[found.counted] for found in rows]
+    positions = np.concatenate(counted) if counted else np.zeros(0, dtype=np.int64)
+    others = [column.iloc[positions[values[positions, k] == 0]] for k, column in enumerate(columns)]
+    several = [cells for cells in others if cells.nunique() > 1]
+    if several:
+        records = len(set().union(*(cells.index for cells in several)))
+        distinct = pd.concat(several).nunique()
+        text = (
+            f"records count as negative by one of {distinct} different values; declare negative if one means unknown."
+        )
+        notes.tell("LABEL_OTHER", "label", records, text)
+
+
 def _check_no_row(label: LabelSection, rows: list[_Rows], visits: Visits) -> None:
     empty = sum(not rows[record].counted.any() for record in np.flatnonzero(visits.kept))
     if label.no_row is None and empty:
@@ -202,27 +230,42 @@ def _check_no_row(label: LabelSection, rows: list[_Rows], visits: Visits) -> Non
 
 
 def _follow_up(
-    contract: Contract, label: LabelSection, table: pd.DataFrame, visits: Visits, book: TableBook, made: _Labelled
+    contract: Contract,
+    label: LabelSection,
+    table: pd.DataFrame,
+    visits: Visits,
+    book: TableBook,
+    made: _Labelled,
+    notes: Notes,
 ) -> None:
-    """Take back the label of negatives who were not seen for the whole window; in place."""
+    """Take back the negative labels of records that were not seen for the whole window; in place.
+
+    A record that keeps another label stays, with the others unknown.
+    """
     span = label.span
     if label.follow_up is None or span is None:
         return
     own = label.follow_up in visits.table.columns
     source = visits.table if own else table
     require(source, [("[label] follow_up", label.follow_up)])
-    times = book.times(source, label.follow_up, contract.records if own else label, "[label] follow_up")
+    section = contract.records if own else label
+    times = book.times(source, label.follow_up, section, "[label] follow_up")
+    by_day = ~has_clock(source[label.follow_up], book.dialect(section))
     for record in np.flatnonzero(visits.kept):
-        negative = (made.labels[record] == 0).any()
-        if made.reasons[record] or not negative:
+        negative = made.labels[record] == 0
+        if made.reasons[record] or not negative.any():
             continue
-        seen = times[[record]] if own else times[made.rows[record].positions]
-        seconds = seconds_after(seen, visits.times[record], days=visits.days)
+        rows = np.array([record]) if own else made.rows[record].positions
+        seconds = seconds_after(times[rows], visits.times[record], days=by_day[rows] | visits.days[record])
         known = seconds[np.isfinite(seconds)]
-        if not len(known):
-            made.reasons[record] = "FOLLOW_UP_UNKNOWN"
-        elif known.max() < span.high:
-            made.reasons[record] = "FOLLOW_UP_SHORT"
+        if len(known) and known.max() >= span.high:
+            continue
+        reason = "FOLLOW_UP_SHORT" if len(known) else "FOLLOW_UP_UNKNOWN"
+        made.labels[record, negative] = UNKNOWN
+        if (made.labels[record] == UNKNOWN).all():
+            made.reasons[record] = reason
+        else:
+            notes.tell(reason, "label", int(negative.sum()), _TAKEN_BACK[reason])
 
 
 def _excluded(visits: Visits, reasons: list[str], label: LabelSection, notes: Notes) -> np.ndarray:

@@ -106,6 +106,16 @@ class TableBook:
                 raise error.at(place) from None
         return self._read[key]
 
+    def same(self, one: str, other: str) -> bool:
+        """Whether two names, links followed, are one file.
+
+        Raises
+        ------
+        DataError
+            ``FILE_OUTSIDE``.
+        """
+        return inside(self._root, one).resolve() == inside(self._root, other).resolve()
+
     def times(self, table: pd.DataFrame, column: str, section: Written | None, place: str) -> np.ndarray:
         """A column of dates and times, datetime64[s], NaT where empty.
 

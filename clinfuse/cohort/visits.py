@@ -15,7 +15,7 @@ from clinfuse.cohort.keys import KeyRing
 from clinfuse.cohort.notes import Notes
 from clinfuse.cohort.tables import TableBook, require
 from clinfuse.errors import DataError
-from clinfuse.io.ehr import decimal_number
+from clinfuse.io.ehr import decimal_number, written_with_clock
 
 
 @final
@@ -30,8 +30,8 @@ class Visits:
     keys, patient_keys : tuple of str
     times : ndarray of datetime64[s], (rows,)
         Index time, NaT where none is declared.
-    days : bool
-        Whether the index times are days without a time of day.
+    days : ndarray of bool, (rows,)
+        Whether the index time is a day without a time of day.
     kept : ndarray of bool, (rows,)
         False for rows that are left out.
     records_in : int
@@ -46,7 +46,7 @@ class Visits:
     keys: tuple[str, ...]
     patient_keys: tuple[str, ...]
     times: np.ndarray
-    days: bool
+    days: np.ndarray
     kept: np.ndarray
     records_in: int
     joins: Joins
@@ -140,15 +140,12 @@ def _identified(table: pd.DataFrame, records: np.ndarray, patients: np.ndarray, 
     return whole
 
 
-def _times(table: pd.DataFrame, section: RecordsSection, book: TableBook) -> tuple[np.ndarray, bool]:
+def _times(table: pd.DataFrame, section: RecordsSection, book: TableBook) -> tuple[np.ndarray, np.ndarray]:
     if section.index_time is None:
-        return np.full(len(table), np.datetime64("NaT"), dtype="datetime64[s]"), False
+        return np.full(len(table), np.datetime64("NaT"), dtype="datetime64[s]"), np.zeros(len(table), dtype=bool)
     times = book.times(table, section.index_time, section, "[records] index_time")
-    written = book.dialect(section).dates
-    clock = any(sign in written for sign in ("%H", "%I", "%X", "%c", "%T"))
-    if not written:
-        clock = bool((table[section.index_time].str.len() > len("2026-01-31")).any())
-    return times.astype("datetime64[s]"), not clock
+    clock = written_with_clock(table[section.index_time], book.dialect(section))
+    return times.astype("datetime64[s]"), ~clock
 
 
 def _undated(visits: Visits, notes: Notes) -> np.ndarray:

@@ -95,25 +95,43 @@ class Window:
 BEFORE_INDEX = Window(float("-inf"), 0.0)
 
 
-def seconds_after(times: np.ndarray, index_time: np.datetime64, *, days: bool = False) -> np.ndarray:
+def seconds_after(
+    times: np.ndarray, index_time: np.datetime64 | np.ndarray, *, days: bool | np.ndarray = False
+) -> np.ndarray:
     """How long after the index time each time lies.
 
     Parameters
     ----------
     times : ndarray of datetime64[s]
-    index_time : datetime64[s]
-    days : bool
-        Compare calendar days only: for index times that were written without a time of day, where anything on the
-        same day would otherwise look later than midnight.
+    index_time : datetime64[s], or ndarray of them
+    days : bool or ndarray of bool
+        Compare calendar days only, for all or for each: where the index time or the other one was written without a
+        time of day, and would otherwise look like midnight.
 
     Returns
     -------
     ndarray of float64
         Seconds, NaN where either time is unknown.
     """
-    unit = "datetime64[D]" if days else "datetime64[s]"
-    gap = times.astype(unit) - np.asarray(index_time).astype(unit)
-    seconds = gap.astype("timedelta64[s]")
-    result = seconds.astype(np.float64)
+    by_day = times.astype("datetime64[D]") - np.asarray(index_time).astype("datetime64[D]")
+    by_clock = times.astype("datetime64[s]") - np.asarray(index_time).astype("datetime64[s]")
+    seconds = np.where(days, by_day.astype("timedelta64[s]"), by_clock)
+    result: np.ndarray = seconds.astype(np.float64)
     result[np.isnat(seconds)] = np.nan
     return result
+
+
+def on_the_day(times: np.ndarray, index_time: np.datetime64 | np.ndarray) -> np.ndarray:
+    """Whether each time lies on the calendar day of the index time; False where either is unknown.
+
+    Parameters
+    ----------
+    times : ndarray of datetime64[s]
+    index_time : datetime64[s], or ndarray of them
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    same: np.ndarray = times.astype("datetime64[D]") == np.asarray(index_time).astype("datetime64[D]")
+    return same

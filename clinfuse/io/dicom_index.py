@@ -49,6 +49,8 @@ class DicomSeries:
         In slice order: along the slice normal where every file has a position, else by InstanceNumber.
     rows, columns : int
         Size of the first image.
+    clock : bool
+        Whether `time` is more than a date.
     """
 
     patient_id: str
@@ -62,6 +64,7 @@ class DicomSeries:
     files: tuple[Path, ...]
     rows: int
     columns: int
+    clock: bool = True
 
 
 @final
@@ -94,6 +97,7 @@ class _Header:
     thickness_mm: float
     contrast: bool
     time: np.datetime64
+    clock: bool
     position: np.ndarray
     orientation: np.ndarray
     instance: float
@@ -200,6 +204,7 @@ def _header(file: Path) -> _Header | None:
         return None
     thickness = numbers(dataset, "SliceThickness", 1)
     instance = numbers(dataset, "InstanceNumber", 1)
+    time, clock = _acquired(dataset)
     size = numbers(dataset, "Rows", 1), numbers(dataset, "Columns", 1)
     return _Header(
         file=file,
@@ -208,7 +213,8 @@ def _header(file: Path) -> _Header | None:
         description=text(dataset, "SeriesDescription"),
         thickness_mm=float(thickness[0]) if thickness.size else float("nan"),
         contrast=text(dataset, "ContrastBolusAgent").casefold() not in _NO_CONTRAST,
-        time=acquisition_time(dataset),
+        time=time,
+        clock=clock,
         position=numbers(dataset, "ImagePositionPatient", 3),
         orientation=numbers(dataset, "ImageOrientationPatient", 6),
         instance=float(instance[0]) if instance.size else 0.0,
@@ -218,6 +224,11 @@ def _header(file: Path) -> _Header | None:
 
 def acquisition_time(dataset: Dataset) -> np.datetime64:
     """When the image was made, datetime64[s], by the order of fields that `DicomSeries` states; NaT if unknown."""
+    return _acquired(dataset)[0]
+
+
+def _acquired(dataset: Dataset) -> tuple[np.datetime64, bool]:
+    """The time of an image, and whether it is more than a date."""
     pairs = [
         (text(dataset, f"{level}Date"), text(dataset, f"{level}Time")) for level in ("Acquisition", "Series", "Study")
     ]
@@ -226,7 +237,7 @@ def acquisition_time(dataset: Dataset) -> np.datetime64:
     candidates = [(_moment(date, time), bool(time)) for date, time in pairs]
     exact = [moment for moment, has_time in candidates if has_time and not np.isnat(moment)]
     rough = [moment for moment, _ in candidates if not np.isnat(moment)]
-    return (exact or rough or [_UNKNOWN_TIME])[0]
+    return (exact or rough or [_UNKNOWN_TIME])[0], bool(exact)
 
 
 def _moment(date: str, time: str) -> np.datetime64:
@@ -243,17 +254,19 @@ def _moment(date: str, time: str) -> np.datetime64:
 def _series(headers: list[_Header]) -> DicomSeries:
     ordered = _in_slice_order(headers)
     first = ordered[0]
-    times = [header.time for header in headers if not np.isnat(header.time)]
+    exact = [header.time for header in headers if header.clock]
+    rough = [header.time for header in headers if not np.isnat(header.time)]
     return DicomSeries(
         *first.key,
         modality=first.modality,
         description=first.description,
         thickness_mm=first.thickness_mm,
         contrast=any(header.contrast for header in headers),
-        time=min(times, default=_UNKNOWN_TIME),
+        time=min(exact or rough, default=_UNKNOWN_TIME),
         files=tuple(header.file for header in ordered),
         rows=first.size[0],
         columns=first.size[1],
+        clock=bool(exact),
     )
 
 

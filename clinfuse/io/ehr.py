@@ -20,6 +20,8 @@ _YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
 _BOUND = re.compile(r"([<>]=?|≤|≥)\s*(.*)")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?", re.ASCII)
 _SHOWN_ROWS = 3
+_CLOCK_PARTS = ("%H", "%I", "%X", "%c")
+_DAY_LENGTH = len("2024-05-01")
 
 
 @final
@@ -169,6 +171,58 @@ def parse_times(cells: pd.Series, dialect: Dialect | None = None) -> np.ndarray:
         _refuse_cells("EHR_TIME", str(cells.name), cells, refused, rule=rule, remedy=remedy)
     times = [known[cell] if cell else np.datetime64("NaT", "s") for cell in cells]
     return np.array(times, dtype="datetime64[s]")
+
+
+def has_clock(cells: pd.Series, dialect: Dialect | None = None) -> np.ndarray:
+    """Whether each cell of a column of dates says a time of day.
+
+    Spreadsheets and databases write a day as its midnight, so a column in which every cell is a midnight says none.
+
+    Parameters
+    ----------
+    cells : Series of str
+        Such that `parse_times` reads them.
+    dialect : Dialect, optional
+        As for `parse_times`.
+
+    Returns
+    -------
+    ndarray of bool, (rows,)
+        False where the cell is empty.
+
+    Raises
+    ------
+    DataError
+        As `parse_times`.
+
+    Examples
+    --------
+    >>> import pandas
+    >>> has_clock(pandas.Series(["2024-05-01", "2024-05-01 09:30", ""])).tolist()
+    [False, True, False]
+    >>> has_clock(pandas.Series(["2024-05-01 00:00", "2024-05-02 00:00"])).tolist()
+    [False, False]
+    """
+    times = parse_times(cells, dialect)
+    known = ~np.isnat(times)
+    if (times[known] == times[known].astype("datetime64[D]")).all():
+        return np.zeros(len(times), dtype=bool)
+    return known & written_with_clock(cells, dialect)
+
+
+def written_with_clock(cells: pd.Series, dialect: Dialect | None = None) -> np.ndarray:
+    """Whether each cell is written in a way that holds a time of day, even if that is midnight.
+
+    Examples
+    --------
+    >>> import pandas
+    >>> written_with_clock(pandas.Series(["01.05.2024"]), Dialect(dates="%d.%m.%Y")).tolist()
+    [False]
+    """
+    style = (dialect or Dialect()).dates
+    if style:
+        return np.full(len(cells), any(part in _CLOCK_PARTS for part in re.findall("%.", style)), dtype=bool)
+    return np.array([len(cell) > _DAY_LENGTH for cell in cells], dtype=bool)
 
 
 _NAMES = "Compare the names in cohort.toml with the first row of the table."

@@ -133,3 +133,36 @@ def test_one_label_for_everyone_is_refused_and_not_printed(hospital, tmp_path):
     with pytest.raises(DataError, match=r"LABEL_CONSTANT.*all 4 records") as refused:
         read(hospital, tmp_path, 'column = "FINDING"\npositive = ["Q*"]\n')
     assert "I10" not in str(refused.value)
+
+
+def other_values(export):
+    return [entry.text for entry in export.ledger.entries if entry.code == "LABEL_OTHER" and entry.note]
+
+
+def test_several_values_that_are_not_positive_are_counted_unless_negative_is_declared(hospital, tmp_path):
+    label = 'column = "FINDING"\npositive = ["G40.*"]\n'
+    export = read(hospital, tmp_path / "a", label)
+    assert labels_of(export) == {"1": 1, "2": 0, "4": 0, "5": 0}
+    (text,) = other_values(export)
+    assert text.startswith("3 records count as negative by one of 3 different values;")
+    assert "unclear" not in text
+    assert other_values(read(hospital, tmp_path / "b", label + 'negative = ["I10", "unclear", "g*"]\n')) == []
+    assert other_values(read(hospital, tmp_path / "c", 'column = "SECOND"\npositive = ["yes"]\n')) == []
+
+
+def test_other_diagnoses_of_a_table_with_several_rows_are_no_other_results(hospital, tmp_path):
+    rows = ("1,a,G40,2020-01-01,", "2,b,I10,2020-02-01,", "2,b,J10,2020-02-01,", "3,c,K10,2020-02-01,")
+    export = read(hospital, tmp_path, WINDOW + 'no_row = "negative"\n', rows)
+    assert other_values(export) == []
+
+
+def test_a_short_follow_up_takes_back_only_the_negative_labels(hospital, tmp_path):
+    visits = (VISITS[0], *(line.replace("2022-01-01", "2020-06-01") for line in VISITS[1:3]), *VISITS[3:])
+    visits = (*visits, "6,f,2020-01-01,G40.2,no,2020-06-01", "7,g,2020-01-01,G40.2,no,")
+    label = 'columns = ["FINDING", "SECOND"]\npositive = ["G40.*", "yes"]\ntime = "AT"\nwindow = ["0 d", "365 d"]\n'
+    contract = RECORDS + "[label]\n" + label + 'follow_up = "SEEN"\n' + MODALITIES
+    export = read_export(hospital.write_tables(tmp_path, {"visits.csv": visits}, contract))
+    assert labels_of(export) == {"1": [1, 1], "3": [-1, 1], "4": [0, -1], "6": [1, -1], "7": [1, -1]}
+    assert export.ledger.excluded == {"FOLLOW_UP_SHORT": 1, "FOLLOW_UP_UNKNOWN": 1}
+    told = {entry.code: entry.text.split()[0] for entry in export.ledger.entries if entry.note}
+    assert (told["FOLLOW_UP_SHORT"], told["FOLLOW_UP_UNKNOWN"]) == ("1", "1")

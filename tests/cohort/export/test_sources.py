@@ -146,7 +146,7 @@ def test_values_outside_the_range_are_missing_and_bounds_are_declared(hospital, 
     modality = 'kind = "ehr"\ntable = "wide.csv"\ncolumns.X = { range = [0, 200], bounds = "limit" }\n'
     export = read(hospital, tmp_path / "a", modality, wide=rows)
     np.testing.assert_array_equal(export.sources["m"].values[:, 0], [90, np.nan, 50])
-    assert [entry.code for entry in export.ledger.entries] == ["EHR_RANGE"]
+    assert [entry.code for entry in export.ledger.entries] == ["UNDATED", "EHR_RANGE"]
     with pytest.raises(DataError, match=r"EHR_NUMBER.*modalities.m") as refused:
         read(hospital, tmp_path / "b", modality.replace(', bounds = "limit"', ""), wide=rows)
     assert "90" not in str(refused.value)
