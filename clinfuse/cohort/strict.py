@@ -53,7 +53,7 @@ def read_toml(file: Path) -> dict[str, Any]:
             place=place,
             rule="a readable file of this name",
             found="none",
-            remedy="Name the folder that holds it; clinfuse scan FOLDER writes a first draft.",
+            remedy="Name the file, or the folder that holds it.",
         ) from None
     raise ConfigError(
         "CONFIG_SYNTAX", place=place, rule="TOML in UTF-8", found=found, remedy="Correct that line."

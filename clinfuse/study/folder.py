@@ -95,7 +95,7 @@ class RunFolder:
                 place="run.json",
                 rule=f"format {FORMAT}",
                 found="another format",
-                remedy="Use the version of clinfuse that wrote the run, or run the study anew.",
+                remedy="Use the version that wrote the run, or run the study anew.",
             )
         return described
 
