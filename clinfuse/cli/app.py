@@ -144,6 +144,6 @@ def who(
     as_json: Json = False,
 ) -> None:
     """Say which patient, record and files a key stands for."""
-    from clinfuse.cli.commands import run_who
+    from clinfuse.cli.person import run_who
 
     run_who(key, cohort, private=private, screen=Screen(quiet, as_json))

@@ -12,7 +12,6 @@ from typing import Any
 from clinfuse.cli import summary
 from clinfuse.cli.screen import Screen, ask
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.cohort.keys import who
 from clinfuse.evaluation.audit import audit
 from clinfuse.evaluation.robustness import robustness
 from clinfuse.report.tables import write_tables
@@ -190,13 +189,6 @@ def run_robustness(run: Path, *, model: str, private: Path | None, screen: Scree
     screen.show(
         summary.plain(f"{chosen}, sources withheld from the model") + "\n" + table.to_string(index=False), facts
     )
-
-
-def run_who(key: str, cohort: Path, *, private: Path | None, screen: Screen) -> None:
-    """Print the line of the private list that a key stands for: this output identifies a person."""
-    folder = cohort.parent if cohort.suffix == ".toml" else cohort
-    line = who(folder, key, private=private)
-    screen.show("\n".join(f"{name:<10}{value}" for name, value in line.items()), line)
 
 
 def facts_of(outcome: Outcome) -> dict[str, Any]:

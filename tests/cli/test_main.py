@@ -14,13 +14,14 @@ from clinfuse.errors import ClinfuseError, ConfigError, DataError, LockedError, 
 
 COMMANDS = ("demo", "check", "run", "fold", "report", "explain", "robustness", "who")
 HEAVY = ("torch", "monai", "mne", "sklearn", "pandas", "matplotlib", "numpy", "scipy", "pydantic")
+OWN_HEAVY = tuple(name for name in HEAVY if name != "pydantic")  # typer imports that one as soon as it reads arguments
 
 
 def raise_in_who(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*args: object, **keywords: object) -> None:
         raise error
 
-    monkeypatch.setattr("clinfuse.cli.commands.run_who", fail)
+    monkeypatch.setattr("clinfuse.cli.person.run_who", fail)
 
 
 def seconds(*arguments: str) -> float:
@@ -51,6 +52,20 @@ def test_help_imports_nothing_heavy() -> None:
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_who_reads_the_private_list_and_imports_nothing_heavy(tmp_path: Path) -> None:
+    (tmp_path / "private").mkdir()
+    line = "R-ABCDEFGHIJ,MUSTER-1,V1,"
+    (tmp_path / "private" / "keys.csv").write_text(f"key,patient,record,files\n{line}\n", encoding="utf-8")
+    code = (
+        "import sys; from clinfuse.cli.main import main;"
+        f"assert main(['who', 'R-ABCDEFGHIJ', '--cohort', {str(tmp_path)!r}]) == 0;"
+        f"print([name for name in {OWN_HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "MUSTER-1" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
 
 
@@ -125,7 +140,7 @@ def test_signals_end_with_their_exit_code(ending: BaseException, code: int, monk
 def test_termination_is_an_exception_that_cleans_up(tmp_path: Path) -> None:
     code = f"""
 import sys, time
-import clinfuse.cli.commands as commands
+import clinfuse.cli.person as person
 from pathlib import Path
 def wait(*args, **keywords):
     try:
@@ -133,7 +148,7 @@ def wait(*args, **keywords):
         time.sleep(60)
     finally:
         Path({str(tmp_path)!r}, "cleaned").touch()
-commands.run_who = wait
+person.run_who = wait
 from clinfuse.cli.main import main
 sys.exit(main(["who", "R-A"]))
 """
