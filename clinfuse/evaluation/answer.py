@@ -13,13 +13,13 @@ from clinfuse.evaluation.intervals import (
     Estimate,
     bootstrap_p,
     over_draws,
-    patient_weights,
     percentile_estimate,
 )
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import Counts, counts, predicted_statistic
+from clinfuse.evaluation.scores import Counts, counts, metric_weights, predicted_statistic
 
 MARGIN = 0.05
+_FITTED = "Intervals are for these fitted models: models trained anew would differ more."
 
 
 @final
@@ -88,7 +88,7 @@ class Answer:
     primary, comparator : str
         The declared fusion and the single modality it is held against.
     records_text : str
-        Which records each difference was made on.
+        Which records each difference was made on, and what the interval leaves out.
     margin : float
         Smallest gain that would matter.
     patients_needed : int
@@ -140,7 +140,7 @@ def paired_difference(
                 remedy="Compare models of one `compare`.",
             )
     one, other = predicted_statistic(first, metric), predicted_statistic(second, metric)
-    weights = patient_weights(first.patient, first.y_true, draws=draws, seed=seed)
+    weights = metric_weights(metric, first, second, seed=seed, draws=draws)
     drawn = over_draws(one, weights) - over_draws(other, weights)
     whole = np.ones((1, len(first)))
     values = float(one(whole)[0]), float(other(whole)[0])
@@ -224,9 +224,9 @@ def _which_records(difference: Difference, where_both: Difference, comparator: s
     lacking = everyone.records - both.records
     first = f"All {everyone.records} records of {everyone.patients} patients, {everyone.events} {everyone.positive}"
     if lacking == 0:
-        return f"{first}; both can predict every one of them."
+        return f"{first}; both can predict every one of them. {_FITTED}"
     lack = f"{first}; for the {lacking} without it, {comparator} answers with its training prevalence."
-    return f"{lack} On the {both.records} where both can predict: {where_both}."
+    return f"{lack} On the {both.records} where both can predict: {where_both}. {_FITTED}"
 
 
 def _signed(limit: float) -> str:

@@ -1,4 +1,4 @@
-"""The single modality that a fusion must beat, chosen without a look at the patients it is then judged on."""
+"""The single modality that a fusion must beat, chosen by other predictions than those it is then judged by."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import predicted_statistic
+from clinfuse.evaluation.scores import few_events, predicted_statistic
 
 
 @final
@@ -72,9 +72,13 @@ def named_single(singles: Mapping[str, Predictions], modality: Mapping[str, str]
 def chosen_single(singles: Mapping[str, Predictions], modality: Mapping[str, str]) -> Comparator:
     """Give in every fold the single modality that did best in the other folds of the same repeat.
 
-    The patients of a fold have no part in choosing what is held against the fusion there, so that the best of several
-    noisy numbers is not mistaken for a good one. A record without the modality counts in the choice: it is answered
-    with the prevalence.
+    No prediction about a patient of a fold is counted in choosing what is held against the fusion there, so that the
+    best of several noisy numbers is not mistaken for a good one. The choice is not blind to these patients: the models
+    of the other folds were trained on them. That favours the comparator and so counts against fusion, by 0.02 to 0.03
+    in AUROC where several modalities are alike and weak. A modality named in advance has no such advantage.
+
+    A record without the modality counts in the choice: it is answered with the prevalence. A modality that fewer than
+    ten patients with or without the outcome have in the other folds is chosen only where this is so of all.
 
     Raises
     ------
@@ -86,12 +90,13 @@ def chosen_single(singles: Mapping[str, Predictions], modality: Mapping[str, str
     first = next(iter(singles.values()))
     parts, usable, chosen = [], [], {}
     for repeat, fold in dict.fromkeys(zip(first.repeat.tolist(), first.fold.tolist(), strict=True)):
-        worth = {}
+        worth: dict[str, tuple[bool, float]] = {}
         for name, one in singles.items():
             others = one.rows((one.repeat == repeat) & (one.fold != fold))
             if len(others) == 0:
                 _refuse("named in advance where there is one fold only", "no name")
-            worth[name] = float(predicted_statistic(others, "auroc")(np.ones((1, len(others))))[0])
+            value = float(predicted_statistic(others, "auroc")(np.ones((1, len(others))))[0])
+            worth[name] = (not few_events(others.rows(_present(others, modality[name]))), value)
         best = max(worth, key=lambda name: worth[name])
         chosen[repeat, fold] = best
         here = singles[best].rows((singles[best].repeat == repeat) & (singles[best].fold == fold))

@@ -1,4 +1,4 @@
-"""Calibration of binary predictions, learned from other patients than it is applied to."""
+"""Calibration of binary predictions, learned from predictions about other patients than it is applied to."""
 
 from __future__ import annotations
 
@@ -119,7 +119,9 @@ def _newton(columns: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.
 def calibrated(predictions: Predictions, *, method: Method = "platt") -> Predictions:
     """Give predictions of one model, those of each fold calibrated on the other folds of the same repeat.
 
-    No patient has a part in calibrating predictions about himself.
+    No prediction about a patient is counted in calibrating predictions about himself. The calibration is not blind to
+    him: the models of the other folds, which made the predictions it is fitted to, were trained on him. What it is
+    worth for new patients is therefore known only from patients that no fold held.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, final
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
 
 from clinfuse.errors import DataError
@@ -17,6 +17,7 @@ from clinfuse.evaluation.weighted import Statistic
 DRAWS = 2000
 _CELLS = 4_000_000
 _LEAST_DEFINED = 0.5
+_NEAR = 1e-9
 
 
 @final
@@ -56,17 +57,22 @@ class Estimate:
         return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
-def patient_weights(patients: np.ndarray, labels: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
+def patient_weights(
+    patients: np.ndarray, labels: np.ndarray, *, stratified: bool = True, draws: int = DRAWS, seed: int = 0
+) -> np.ndarray:
     """Give how often each record is drawn when patients are drawn with replacement.
-
-    Patients are drawn within strata by their rarest class, so that every draw holds every class that it can.
 
     Parameters
     ----------
-    patients : ndarray of str, (records,)
-        Records of one patient are drawn together.
+    patients : ndarray of str or int, (records,)
+        Records of one patient are drawn together. Draws go by the sorted names: `content_ranks` gives names that a
+        private key has no part in.
     labels : ndarray of int, (records,) or (records, labels)
         For several labels the strata are patients with and without any.
+    stratified : bool
+        Draw patients separately by their rarest class, so that every draw holds every class that it can. Only for
+        what does not move with the prevalence, as AUROC and the calibration slope: the intervals of anything else
+        would lack what the prevalence adds to them.
     draws : int
     seed : int
 
@@ -83,7 +89,7 @@ def patient_weights(patients: np.ndarray, labels: np.ndarray, *, draws: int = DR
     (True, [4.0, 4.0, 4.0])
     """
     names, patient_of = np.unique(patients, return_inverse=True)
-    strata = _strata(np.asarray(labels), patient_of, len(names))
+    strata = _strata(np.asarray(labels), patient_of, len(names)) if stratified else np.zeros(len(names), dtype=int)
     generator = np.random.default_rng(_seed(seed, "bootstrap"))
     drawn = np.zeros((draws, len(names)))
     for stratum in np.unique(strata):
@@ -93,6 +99,35 @@ def patient_weights(patients: np.ndarray, labels: np.ndarray, *, draws: int = DR
         counts = np.bincount(cell.ravel(), minlength=draws * len(members))
         drawn[:, members] = counts.reshape(draws, len(members))
     return drawn[:, patient_of]
+
+
+def content_ranks(patients: np.ndarray, *columns: np.ndarray) -> np.ndarray:
+    """Give each record the rank of its patient by what is known of him, int64 (records,).
+
+    Names of patients are keys made with a secret, which every copy of a cohort draws anew. Draws that go by these
+    ranks give the same interval whatever the secret: patients whose contents are alike can stand for each other.
+
+    Parameters
+    ----------
+    patients : ndarray of str, (records,)
+    *columns : ndarray of numbers, (records,) or (records, any)
+        All that the metric depends on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> content_ranks(np.array(["a", "b", "a"]), np.array([2.0, 1.0, 3.0])).tolist()
+    [1, 0, 1]
+    """
+    names, patient_of = np.unique(patients, return_inverse=True)
+    table = np.concatenate([np.asarray(one, dtype=np.float64).reshape(len(patients), -1) for one in columns], axis=1)
+    _, content = np.unique(table, axis=0, return_inverse=True)
+    held: list[list[int]] = [[] for _ in names]
+    for row in np.argsort(content.ravel(), kind="stable").tolist():
+        held[patient_of[row]].append(int(content.ravel()[row]))
+    ranks = np.empty(len(names), dtype=np.int64)
+    ranks[sorted(range(len(names)), key=lambda one: held[one])] = np.arange(len(names))
+    return ranks[patient_of]
 
 
 def _strata(labels: np.ndarray, patient_of: np.ndarray, patients: int) -> np.ndarray:
@@ -174,22 +209,26 @@ def bootstrap(
     patients: Any,
     metric: Callable[[np.ndarray], np.ndarray],
     *,
+    stratified: bool = False,
     draws: int = DRAWS,
     seed: int = 0,
     level: float = 0.95,
 ) -> Estimate:
     """Give a metric with its patient-cluster bootstrap interval in one step.
 
+    A metric that is the same for all draws, as the AUROC of classes that are parted completely, has an interval
+    without width here: see `auroc_score_interval`.
+
     Examples
     --------
     >>> import numpy as np
     >>> from clinfuse.evaluation.statistic import statistic
     >>> labels = np.tile([0, 1], 20)
-    >>> perfect = statistic("auroc", labels, labels.astype(float))
-    >>> print(bootstrap(labels, np.arange(40).astype(str), perfect, draws=50))
-    1.00 (1.00 to 1.00)
+    >>> constant = statistic("brier", labels, np.full(40, 0.25))
+    >>> print(bootstrap(labels, np.arange(40).astype(str), constant))
+    0.31 (0.24 to 0.39)
     """
-    weights = patient_weights(np.asarray(patients), np.asarray(labels), draws=draws, seed=seed)
+    weights = patient_weights(np.asarray(patients), np.asarray(labels), stratified=stratified, draws=draws, seed=seed)
     return bootstrap_interval(metric, weights, level=level)
 
 
@@ -239,6 +278,53 @@ def auroc_interval(value: float, positives: int, negatives: int, *, level: float
     error = float(np.sqrt(spread / (positives * negatives)))
     reach = float(stats.norm.ppf((1 + level) / 2)) * error
     return error, Estimate(value, value - reach, value + reach)
+
+
+def auroc_score_interval(
+    value: float, positives: Sequence[int], negatives: Sequence[int], *, level: float = 0.95
+) -> Estimate:
+    """Give an AUROC with the limits at which it would lie just within reach: never of no width, never beyond 0 and 1.
+
+    Where events are few, or the classes are parted completely, a bootstrap knows too little: nine records that are
+    ranked without an error are drawn without an error too. These limits solve (value - limit)**2 = z**2 V(limit), with
+    Hanley and McNeil's variance V at half the number of patients in place of the size of either class.
+
+    Parameters
+    ----------
+    value : float
+        Share of the pairs of all folds that are in the right order.
+    positives, negatives : sequence of int
+        Patients of each class in each fold; only those of one fold are compared.
+    level : float
+
+    Raises
+    ------
+    DataError
+        ``PROPORTION_COUNTS``.
+
+    References
+    ----------
+    Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747. Newcombe 2006, doi:10.1002/sim.2324, method 5.
+
+    Examples
+    --------
+    >>> print(auroc_score_interval(1.0, [4], [5]))
+    1.00 (0.61 to 1.00)
+    """
+    first, second = np.asarray(positives, dtype=np.float64), np.asarray(negatives, dtype=np.float64)
+    pairs = float((first * second).sum())
+    if not 0 <= value <= 1 or first.shape != second.shape or (first < 0).any() or (second < 0).any() or pairs == 0:
+        _refuse("PROPORTION_COUNTS", "an AUROC within 0 and 1 and records of both classes", "other numbers")
+    shared = float((first * second * ((first + second) / 2 - 1)).sum())
+    squared = float(stats.norm.ppf((1 + level) / 2)) ** 2
+
+    def beyond(limit: float) -> float:
+        spread = pairs + shared * ((1 - limit) / (2 - limit) + limit / (1 + limit))
+        return (value - limit) ** 2 - squared * limit * (1 - limit) * spread / pairs**2
+
+    low = 0.0 if value == 0 else float(optimize.brentq(beyond, 0.0, value - _NEAR * value))
+    high = 1.0 if value == 1 else float(optimize.brentq(beyond, value + _NEAR * (1 - value), 1.0))
+    return Estimate(value, low, high)
 
 
 def mean_interval(values: Sequence[float], *, level: float = 0.95) -> Estimate:

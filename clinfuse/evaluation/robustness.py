@@ -12,9 +12,9 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError
 from clinfuse.evaluation.answer import paired_difference
 from clinfuse.evaluation.crossval import CrossValidation
-from clinfuse.evaluation.intervals import Estimate, bootstrap_interval, patient_weights
+from clinfuse.evaluation.intervals import Estimate
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import Counts, both_classes, counts, predicted_statistic
+from clinfuse.evaluation.scores import Counts, both_classes, counts, metric_interval
 
 Population = Literal["complete", "all"]
 _LEAST = 5
@@ -160,7 +160,6 @@ def robustness(cv: CrossValidation, cohort: Cohort, *, seed: int | None = None) 
 
 def _population(cv: CrossValidation, predictions: Predictions, population: Population, seed: int) -> list[SubsetRow]:
     whole = predictions.select(withheld="")
-    weights = patient_weights(whole.patient, whole.y_true, seed=seed)
     rows = []
     for text in dict.fromkeys(predictions.withheld.tolist()):
         one = predictions.select(withheld=text)
@@ -172,8 +171,8 @@ def _population(cv: CrossValidation, predictions: Predictions, population: Popul
                 withheld=withheld,
                 population=population,
                 counts=counts(one),
-                auroc=bootstrap_interval(predicted_statistic(one, "auroc"), weights),
-                brier=bootstrap_interval(predicted_statistic(one, "brier"), weights),
+                auroc=metric_interval(one, "auroc", seed=seed),
+                brier=metric_interval(one, "brier", seed=seed),
                 delta=paired_difference(one, whole, seed=seed).estimate if withheld else none,
             )
         )

@@ -10,7 +10,14 @@ from typing import Any, final
 import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.evaluation.intervals import DRAWS, Estimate, bootstrap_interval, patient_weights
+from clinfuse.evaluation.intervals import (
+    DRAWS,
+    Estimate,
+    auroc_score_interval,
+    bootstrap_interval,
+    content_ranks,
+    patient_weights,
+)
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.statistic import statistic
 from clinfuse.evaluation.weighted import Statistic
@@ -18,7 +25,9 @@ from clinfuse.synthetic.oracle import OracleScores
 from clinfuse.synthetic.truth import Truth, has_truth, read_truth
 
 METRICS = ("auroc", "auprc", "brier", "log_loss", "calibration_slope", "calibration_intercept")
+FEWEST = 10
 _BOUND = 1e-12
+_FREE_OF_PREVALENCE = ("auroc", "calibration_slope")
 
 
 @final
@@ -35,7 +44,7 @@ class MetricRow:
     metric : str
         One of ``METRICS``.
     value, low, high : float
-        With the 95 % patient-cluster bootstrap interval.
+        With the 95 % interval of `metric_interval`.
     ceiling : float
         Best AUROC that any reader of the same inputs could reach; NaN where it is not known, as for real data.
     records, events : int
@@ -117,7 +126,94 @@ def predicted_statistic(predictions: Predictions, metric: str) -> Statistic:
     if metric.startswith("calibration") and predictions.task == "multiclass":
         p = np.clip(predictions.probabilities, _BOUND, 1 - _BOUND)
         scores = np.log(p) - np.log1p(-p)
-    return statistic(metric, predictions.y_true, scores, folds=fold_codes(predictions))
+    measured = statistic(metric, predictions.y_true, scores, folds=fold_codes(predictions))
+    return (
+        _with_both(measured, predictions.y_true == 1)
+        if metric == "auprc" and predictions.task == "binary"
+        else measured
+    )
+
+
+def _with_both(measured: Statistic, events: np.ndarray) -> Statistic:
+    """A statistic that is undefined (NaN) for draws without events or without others."""
+
+    def strict(weights: np.ndarray) -> np.ndarray:
+        drawn, everyone = weights[:, events].sum(1), weights.sum(1)
+        return np.where((drawn > 0) & (drawn < everyone), measured(weights), np.nan)
+
+    return strict
+
+
+def metric_weights(metric: str, *models: Predictions, seed: int = 0, draws: int = DRAWS) -> np.ndarray:
+    """Give the draws of patients that the interval of a metric is made from, float64 (draws, rows).
+
+    Patients with and without events are drawn separately for AUROC and the calibration slope; together for all else,
+    which moves with the prevalence. The draws depend on what was predicted and not on the keys of patients.
+
+    Parameters
+    ----------
+    metric : str
+        One of ``METRICS``.
+    *models : Predictions
+        Of one model each, the same records in the same order: the draws are for all of them.
+    seed, draws : int
+    """
+    first = models[0]
+    content = [one.logits for one in sorted(models, key=lambda one: (one.models[0], str(one.withheld[0])))]
+    columns = (first.repeat, first.fold, first.y_true, first.present, *content)
+    ranks = content_ranks(first.patient, *columns)
+    return patient_weights(ranks, first.y_true, stratified=metric in _FREE_OF_PREVALENCE, draws=draws, seed=seed)
+
+
+def metric_interval(predictions: Predictions, metric: str, *, seed: int = 0) -> Estimate:
+    """Give a metric of one model with its 95 % interval: a percentile bootstrap over `metric_weights`.
+
+    An AUROC of fewer than ``FEWEST`` patients of a class, or of 0 or 1, has the interval of
+    `clinfuse.evaluation.intervals.auroc_score_interval` instead.
+
+    Raises
+    ------
+    DataError
+        ``BOOTSTRAP_UNDEFINED``.
+    """
+    measured = predicted_statistic(predictions, metric)
+    if metric == "auroc":
+        value = float(measured(np.ones((1, len(predictions))))[0])
+        if np.isfinite(value) and (few_events(predictions) or value in (0, 1)):
+            return auroc_score_interval(value, *_patients_compared(predictions))
+    return bootstrap_interval(measured, metric_weights(metric, predictions, seed=seed))
+
+
+def few_events(predictions: Predictions) -> bool:
+    """Whether fewer than ``FEWEST`` patients have, or lack, the outcome: too few to call a model the best.
+
+    Of several classes or labels, each against the rest, the one with the fewest patients decides.
+    """
+    return min(_fewest(predictions, column) for column in _outcomes(predictions)) < FEWEST
+
+
+def _outcomes(predictions: Predictions) -> list[np.ndarray]:
+    """1, 0 and -1 (not known) for every label; for every class where there are more than two."""
+    truth = predictions.y_true
+    if truth.ndim == 2:
+        return list(truth.T)
+    classes = range(1 if predictions.task == "binary" else 0, len(predictions.classes))
+    return [np.where(truth < 0, -1, truth == one) for one in classes]
+
+
+def _fewest(predictions: Predictions, column: np.ndarray) -> int:
+    return min(len(np.unique(predictions.patient[column == side])) for side in (0, 1))
+
+
+def _patients_compared(predictions: Predictions) -> tuple[list[int], list[int]]:
+    """Patients with and without the rarest outcome in each fold of the repeat that compares the most pairs."""
+    column = min(_outcomes(predictions), key=lambda one: _fewest(predictions, one))
+    found = []
+    for repeat in np.unique(predictions.repeat):
+        folds = [(predictions.repeat == repeat) & (predictions.fold == one) for one in np.unique(predictions.fold)]
+        sides = [[len(np.unique(predictions.patient[fold & (column == side)])) for fold in folds] for side in (1, 0)]
+        found.append((sides[0], sides[1]))
+    return max(found, key=lambda one: sum(np.multiply(*one)))
 
 
 def both_classes(predictions: Predictions, least: int = 1) -> bool:
@@ -183,14 +279,13 @@ def metric_rows(
     seed : int
         Of the bootstrap.
     """
-    weights = patient_weights(predictions.patient, predictions.y_true, draws=DRAWS, seed=seed)
     about = counts(predictions)
     rows = []
     for metric in METRICS:
         measured = predicted_statistic(predictions, metric)
         if not np.isfinite(measured(np.ones((1, len(predictions))))).all():
             continue
-        found = bootstrap_interval(measured, weights)
+        found = metric_interval(predictions, metric, seed=seed)
         ceiling, oracle = best if metric == "auroc" else (math.nan, math.nan)
         rows.append(
             MetricRow(

@@ -72,10 +72,12 @@ def test_rows_are_valid_json_in_which_the_unknown_is_null(comparison):
 def test_the_table_and_the_answer_can_be_read(comparison):
     table = comparison.table()
     assert table.index.tolist()[2:] == ["early", "late"]
-    assert table.loc["m0", "against best single"] == ""
+    assert table.loc["m0", "against m0"] == ""
     assert table.loc["late", "fusion"] == "late, logit mean"
     assert "best possible" not in table.columns
     text = repr(comparison)
+    assert comparison.question == "declared before training: does late fusion beat m0?"
+    assert comparison.question in text
     assert comparison.answer.text in text
     assert text.isascii()
     assert "events: positive" in table.to_string() or table.columns.name == "events: positive"
@@ -89,6 +91,7 @@ def test_the_answer_says_on_which_records_it_was_made(comparison, cohort):
     assert answer.where_both.counts.records == 120 - lacking
     assert f"for the {lacking} without it, m0 answers with its training prevalence" in answer.records_text
     assert "same 120 records" in answer.text
+    assert answer.records_text.endswith("Intervals are for these fitted models: models trained anew would differ more.")
 
 
 def test_where_the_single_modality_is_absent_it_answers_with_the_prevalence_of_its_fold(comparison):
@@ -189,6 +192,16 @@ def test_changing_what_is_said_of_a_fold_never_changes_its_own_comparator(predic
     assert chosen_single(shuffled, {"m0": "m0", "m1": "m1"}).chosen[0, 1] == before
 
 
+def test_a_modality_of_too_few_patients_is_not_the_best_however_well_it_does(predictions_of):
+    draw, labels, folds = np.random.default_rng(3), np.arange(120) % 2, np.arange(120) // 2 % 3
+    present = np.stack([np.ones(120, bool), np.arange(120) < 24], axis=1)
+    weak = predictions_of(labels, draw.normal(size=120) + 0.3 * labels, model="m0", folds=folds, present=present)
+    rare = predictions_of(labels, 9.0 * labels, model="m1", folds=folds, present=present)
+    assert chosen_single({"m1": rare, "m0": weak}, {"m0": "m0", "m1": "m1"}).label == "m0"
+    everywhere = predictions_of(labels, 9.0 * labels, model="m1", folds=folds)
+    assert chosen_single({"m1": everywhere, "m0": weak}, {"m0": "m0", "m1": "m1"}).label == "m1"
+
+
 def test_a_comparator_is_called_by_its_modality_or_by_how_often_each_was_chosen(predictions_of):
     models = singles(predictions_of)
     one = models["m0"]
@@ -205,6 +218,7 @@ def test_two_good_modalities_beat_one_and_noise_does_not(cohort_of):
     better = compare(cohort_of(300, strengths=(1.5, 1.5), missing=0.1), {"late": LateFusion()}, folds=3)
     assert better.answer.verdict == "yes"
     assert better.differences["late"].low > 0
+    assert better.question == "declared before training: does late fusion beat the best single modality?"
     nothing = compare(cohort_of(300, strengths=(1.5, 0.0), missing=0.1), {"late": LateFusion()}, folds=3)
     assert nothing.answer.verdict in ("no", "cannot tell")
     assert nothing.comparator.label == "m0"
@@ -224,6 +238,8 @@ def test_a_single_modality_of_ones_own_stands_for_it(cohort):
     own = Unimodal("m0", learner="logistic", seed=3)
     found = compare(cohort, {"late": LateFusion(combine="mean"), "m0": own}, folds=2, best_single="m0")
     assert list(found.models) == ["m1", "late", "m0"]
+    own_words = compare(cohort, {"stacked": LateFusion(combine="mean")}, folds=2, best_single="m1")
+    assert own_words.question == "declared before training: does stacked beat m1?"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from clinfuse.errors import DataError, DataWarning
 from clinfuse.evaluation.intervals import (
     Estimate,
     auroc_interval,
+    auroc_score_interval,
     bootstrap_interval,
     bootstrap_p,
     mean_interval,
@@ -122,6 +123,24 @@ def test_hanley_and_mcneil():
     error, interval = auroc_interval(0.947, 110, 80)
     assert error == pytest.approx(0.01600, abs=5e-6)
     assert (interval.low, interval.high) == pytest.approx((0.9156, 0.9784), abs=5e-5)
+
+
+@pytest.mark.parametrize(("value", "each"), [(0.8, 6), (0.5, 10), (1.0, 4), (0.0, 4), (0.97, 200)])
+def test_the_limits_of_few_records_are_where_the_value_would_lie_just_within_reach(value, each):
+    interval = auroc_score_interval(value, [each], [each])
+    for limit in {interval.low, interval.high} - {0.0, 1.0}:
+        assert abs(value - limit) == pytest.approx(1.959964 * auroc_interval(limit, each, each)[0], rel=1e-5)
+    assert 0 <= interval.low <= value <= interval.high <= 1
+    assert interval.low < interval.high
+    mirrored = auroc_score_interval(1 - value, [each], [each])
+    assert (1 - mirrored.high, 1 - mirrored.low) == pytest.approx((interval.low, interval.high), abs=1e-8)
+
+
+def test_pairs_that_are_compared_within_folds_only_say_less():
+    together, apart = auroc_score_interval(1.0, [8], [8]), auroc_score_interval(1.0, [2] * 4, [2] * 4)
+    assert apart.low < together.low < 0.9
+    with pytest.raises(DataError, match="PROPORTION_COUNTS"):
+        auroc_score_interval(1.0, [3, 0], [0, 3])
 
 
 def test_mean_interval_is_students():

@@ -55,6 +55,7 @@ def test_losing_the_strongest_costs_most_and_nothing_withheld_costs_nothing(thre
     assert "m0" in str(found)
 
 
+@pytest.mark.filterwarnings("ignore:.MODALITY_RARE")
 def test_too_few_complete_records_give_no_row_of_their_own(cohort_of):
     cohort = cohort_of(60, strengths=(1.0, 1.0), missing=0.0)
     rare = cohort.withhold(np.stack([np.ones(60, bool), np.arange(60) < 8], axis=1))
