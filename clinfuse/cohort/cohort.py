@@ -358,7 +358,7 @@ class Cohort(RecordColumns):
 
         Neither the place of the folder, nor the times of its files, nor the order of the records enters.
         """
-        settings = [{k: v for k, v in asdict(m).items() if k != "mirror"} for m in self.modalities]
+        settings = [asdict(m) for m in self.modalities]
         found = hashlib.sha256(json.dumps([self.task, self.classes, settings], sort_keys=True).encode())
         digests = [self._store.digests(name) for name in self._names]
         frame = self.attributes.astype(str)

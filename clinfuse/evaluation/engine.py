@@ -17,7 +17,7 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, TrainingError
 from clinfuse.evaluation.fitting import Fitted, fit_task
 from clinfuse.evaluation.folds import Fold, Scheme, settings_of
-from clinfuse.evaluation.identity import describe, digest, versions
+from clinfuse.evaluation.identity import computing_code, describe, digest, versions
 from clinfuse.evaluation.lock import locked
 from clinfuse.evaluation.tasks import TaskFolder, check_resumable, sweep
 from clinfuse.training.classifiers import FusionClassifier
@@ -97,7 +97,7 @@ def task_folders(
     ConfigError
         ``MODEL_NAME``, ``SETTING_UNKNOWN``.
     """
-    common = {"format": 1, "cohort": cohort.fingerprint, "versions": versions()}
+    common = {"format": 1, "cohort": cohort.fingerprint, "versions": versions(), "code": computing_code()}
     found = {}
     for fold in folds:
         rows = {"train": digest("\n".join(cohort.keys[fold.train])), "test": digest("\n".join(cohort.keys[fold.test]))}

@@ -8,7 +8,7 @@ import json
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 
 from clinfuse.errors import ConfigError
 
+_COMPUTING_ROOMS = ("encoders", "fusion", "training")
 _PACKAGES = ("clinfuse", "torch", "monai", "numpy", "scipy", "scikit-learn", "lightgbm")
 
 
@@ -46,6 +47,19 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return ""
+
+
+@cache
+def computing_code() -> str:
+    """Give the SHA-256 of the source files that turn prepared inputs into predictions.
+
+    Reports, commands and intervals are not among them: changing how a result is shown trains nothing again.
+    """
+    package = Path(__file__).parent.parent
+    files = [file for room in _COMPUTING_ROOMS for file in sorted((package / room).glob("*.py"))]
+    files.append(package / "evaluation" / "fitting.py")
+    texts = [file.read_bytes().replace(b"\r\n", b"\n") for file in files]
+    return hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts)).hexdigest()
 
 
 def describe(value: Any) -> Any:

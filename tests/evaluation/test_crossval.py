@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError, LockedError, StorageError, TrainingError
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
@@ -15,6 +16,7 @@ from clinfuse.evaluation.predictions import Predictions
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.late import LateFusion
 from clinfuse.training.options import TrainingOptions
+from clinfuse.training.unimodal import Unimodal
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -364,3 +366,17 @@ def test_names_that_differ_by_case_only_are_refused(cohort, fusion):
 def test_settings_out_of_range_are_refused(cohort, fusion, code, arguments):
     with pytest.raises(ConfigError, match=code):
         cross_validate(fusion, cohort, **arguments)
+
+
+def test_other_code_is_another_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from clinfuse.evaluation import engine
+    from clinfuse.evaluation.identity import computing_code
+
+    assert computing_code() == computing_code()
+    labels = np.arange(24) % 2
+    table = np.random.default_rng(0).standard_normal((24, 2)) + labels[:, None]
+    cohort = Cohort.from_arrays({"labs": table}, labels=labels, kinds={"labs": "ehr"})
+    cross_validate(Unimodal("labs"), cohort, folds=2, results=tmp_path)
+    monkeypatch.setattr(engine, "computing_code", lambda: "another")
+    with pytest.raises(StorageError, match="TASK_FOREIGN"):
+        cross_validate(Unimodal("labs"), cohort, folds=2, results=tmp_path)
