@@ -26,6 +26,7 @@ from clinfuse.training.unimodal import Unimodal
 
 CHOSEN_INSIDE = "best single"
 _COSTS = 0.02
+_FUSIONS = ("early", "joint", "late", "hybrid")
 
 
 class Asked(Running, total=False):
@@ -55,6 +56,8 @@ class Comparison:
         Single modalities first, in the cohort's order, then the models as given.
     primary : str
         The declared fusion.
+    rival : str
+        The single modality that was named in advance, or ``"best single"``.
     comparator : Comparator
         The single modality it is held against.
     predictions : Predictions
@@ -76,6 +79,7 @@ class Comparison:
         singles = {name: one.predictions for name, one in models.items() if not one.multimodal}
         modality = {name: models[name].modalities[0] for name in singles}
         inside = best_single == CHOSEN_INSIDE
+        self.rival = best_single
         self.comparator: Comparator = (
             chosen_single(singles, modality) if inside else named_single(singles, modality, best_single)
         )
@@ -153,7 +157,7 @@ class Comparison:
 
     def table(self) -> pd.DataFrame:
         """Give one line per model: counts, AUROC with interval beside the best possible, AUPRC, Brier score, and every
-        fusion against the best single modality on all records.
+        fusion against the single modality of the question on all records.
 
         Returns
         -------
@@ -164,7 +168,7 @@ class Comparison:
         by_model: dict[str, dict[str, MetricRow]] = {}
         for row in self.rows:
             by_model.setdefault(row.model, {})[row.metric] = row
-        p = self._p_values()
+        p = self.p_values
         lines = {}
         for name, metrics in by_model.items():
             area = metrics["auroc"]
@@ -178,23 +182,26 @@ class Comparison:
             if np.isfinite(area.ceiling):
                 line |= {"best possible": f"{area.ceiling:.2f}", "oracle": f"{area.oracle:.2f}"}
             line |= {"AUPRC": f"{metrics['auprc'].value:.2f}", "Brier": f"{metrics['brier'].value:.3f}"}
-            line["against best single"] = str(self.differences[name]) if name in self.differences else ""
-            lines[name] = line | {"p": p.get(name, "")}
+            line[f"against {self.rival}"] = str(self.differences[name]) if name in self.differences else ""
+            lines[name] = line | {"p": _written(p[name]) if name in p else ""}
         table = pd.DataFrame.from_dict(lines, orient="index")
         table.index.name = "model"
         table.columns.name = f"events: {self.rows[0].positive}"
         return table
 
-    def _p_values(self) -> dict[str, str]:
+    @property
+    def p_values(self) -> dict[str, float]:
+        """Two-sided p of every difference; adjusted by Holm among the fusions that were not declared beforehand."""
         others = [name for name in self.differences if name != self.primary]
         adjusted = adjusted_p([self.differences[name].p for name in others]) if others else np.empty(0)
-        found = {self.primary: self.differences[self.primary].p} | dict(zip(others, adjusted.tolist(), strict=True))
-        return {name: "< 0.001" if p < 0.001 else f"{p:.3f}" for name, p in found.items()}
+        return {self.primary: self.differences[self.primary].p} | dict(zip(others, adjusted.tolist(), strict=True))
 
     @property
     def question(self) -> str:
         """The question that was declared before training."""
-        return f"declared before training: does {self.primary} beat the best single modality?"
+        asked = f"{self.primary} fusion" if self.primary in _FUSIONS else self.primary
+        rival = "the best single modality" if self.rival == CHOSEN_INSIDE else self.rival
+        return f"declared before training: does {asked} beat {rival}?"
 
     def __repr__(self) -> str:
         parts = (self.question, str(self.answer), self.answer.records_text, *self.notices)
@@ -268,6 +275,10 @@ def compare(
     if results is not None:
         _write(comparison, Path(results))
     return comparison
+
+
+def _written(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _declared(models: Mapping[str, FusionClassifier], primary: str | None) -> str:
