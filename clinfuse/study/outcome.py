@@ -39,7 +39,7 @@ class Outcome:
     run : RunFolder
     comparison : Comparison
     robustness : Robustness
-        Of the declared model.
+        Of the declared model; without rows where the study does not ask for subsets.
     audit : Audit
     """
 
@@ -50,8 +50,39 @@ class Outcome:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """One JSON object per model and metric, as in ``metrics.json``."""
-        return [row.as_dict() for row in self.comparison.rows]
+        """One JSON object per model and metric, and per comparison, as in ``metrics.json``."""
+        return [row.as_dict() for row in self.comparison.rows] + difference_rows(self.comparison)
+
+
+def difference_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """Every fusion against the single modality of the question, as JSON objects with the keys of a metric and more.
+
+    ``metric`` is ``"auroc difference"``: model minus ``against``, ``p`` as in the table of models. ``on`` says on which
+    records: ``"all"``, and for the declared model ``"both"``, those where both can predict.
+    """
+    found = [(name, "all", one) for name, one in comparison.differences.items()]
+    found.append((comparison.primary, "both", comparison.answer.where_both))
+    return [
+        {
+            "model": name,
+            "against": one.second,
+            "taxonomy": comparison[name].taxonomy,
+            "modalities": list(comparison[name].modalities),
+            "metric": f"{one.metric} difference",
+            "on": on,
+            "value": one.value,
+            "low": one.low,
+            "high": one.high,
+            "p": comparison.p_values[name] if on == "all" else one.p,
+            "ceiling": None,
+            "oracle": None,
+            "records": one.counts.records,
+            "patients": one.counts.patients,
+            "events": one.counts.events,
+            "positive": one.counts.positive,
+        }
+        for name, on, one in found
+    ]
 
 
 def read_comparison(work: Work) -> Comparison:
@@ -150,7 +181,9 @@ def finish(work: Work, audited: Audit | None = None) -> Outcome:
 def _finish(work: Work, audited: Audit) -> Outcome:
     comparison = read_comparison(work)
     declared = comparison[work.study.primary]
-    outcome = Outcome(work.run, comparison, robustness(declared, work.cohort, seed=work.study.seed), audited)
+    asked = "subsets" in work.study.missing.report
+    withheld = robustness(declared, work.cohort, seed=work.study.seed) if asked else Robustness(declared.name, ())
+    outcome = Outcome(work.run, comparison, withheld, audited)
     write_json(work.run.path / "metrics.json", outcome.metrics)
     _write_tables(outcome, work)
     write_ledger(work.cohort.ledger, work.run.ledger, title=work.study.report.title)
@@ -161,7 +194,7 @@ def _finish(work: Work, audited: Audit) -> Outcome:
         "data": described["hashes"]["data"],
         "code": described["hashes"]["code"][:12],
     }
-    shown = outcome.robustness if "subsets" in work.study.missing.report else None
+    shown = outcome.robustness if asked else None
     write_study_report(
         comparison, work.run.report, robustness=shown, title=work.study.report.title, run=known, audit=outcome.audit
     )
@@ -233,7 +266,11 @@ def picks(comparison: Comparison, study: Any) -> tuple[str, ...]:
 
 def _write_tables(outcome: Outcome, work: Work) -> None:
     folder = work.run.tables
-    tables = {"models": outcome.comparison.table().reset_index(), "withheld": outcome.robustness.table()}
+    tables = {"models": outcome.comparison.table().reset_index()}
+    if outcome.robustness.rows:
+        tables["withheld"] = outcome.robustness.table()
+    for file in folder.glob("withheld.*"):
+        file.unlink()
     captions = {
         "models": f"Every model on held-out records. {outcome.comparison.answer.text}",
         "withheld": f"{work.study.primary}, sources withheld from the model.",

@@ -56,6 +56,33 @@ def test_a_run_is_a_folder_of_files_that_say_the_same(study_file: Path) -> None:
     assert contents(work.run.path) == run
 
 
+def test_metrics_hold_every_comparison_with_its_records(study_file: Path) -> None:
+    work = done_here(study_file)
+    comparison = finish(work).comparison
+    rows = json.loads((work.run.path / "metrics.json").read_text(encoding="utf-8"))
+    found = {(row["model"], row["on"]): row for row in rows if row["metric"] == "auroc difference"}
+    assert set(found) == {("early", "all"), ("late", "all"), ("late", "both")}
+    declared, both = found["late", "all"], found["late", "both"]
+    said = comparison.answer.difference
+    assert declared["against"] == "labs"
+    assert [declared[key] for key in ("value", "low", "high", "p")] == [said.value, said.low, said.high, said.p]
+    assert (declared["records"], declared["events"], both["records"], both["events"]) == (48, 24, 47, 24)
+    assert both["value"] == comparison.answer.where_both.value
+    assert len({row["model"] for row in rows if row["metric"] == "auroc"}) == 4
+
+
+def test_subsets_are_reported_where_they_are_asked_for(study_file: Path) -> None:
+    work = done_here(study_file)
+    assert finish(work).robustness.rows
+    assert "Sources withheld" in work.run.report.read_text(encoding="utf-8")
+    asked = work.study.missing.model_copy(update={"report": ("observed",)})
+    without = finish(prepare(work.study.model_copy(update={"missing": asked})))
+    assert without.robustness.rows == ()
+    assert not list(work.run.tables.glob("withheld*"))
+    assert (work.run.tables / "models.csv").exists()
+    assert "Sources withheld" not in work.run.report.read_text(encoding="utf-8")
+
+
 def test_no_file_of_a_run_holds_an_id_or_a_place(study_file: Path) -> None:
     work = done_here(study_file)
     finish(work)
