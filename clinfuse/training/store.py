@@ -21,7 +21,7 @@ from clinfuse.training.late import LateFusion
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.unimodal import Unimodal
 
-_FORMAT = 1
+_FORMAT = 2
 _CLASSES = {kind.__name__: kind for kind in (EarlyFusion, HybridFusion, JointFusion, LateFusion)}
 
 
@@ -86,7 +86,10 @@ def load_model(folder: Path) -> FusionClassifier:
         raise _refusal("STORE_FORMAT", "must be a model of this package", "something else") from None
     if state.get("format") != _FORMAT:
         raise _refusal("STORE_FORMAT", f"must have format {_FORMAT}", "another format")
-    return _rebuilt(state)
+    try:
+        return _rebuilt(state)
+    except (KeyError, TypeError):
+        raise _refusal("STORE_FORMAT", "must hold everything a model of this package has", "less, or more") from None
 
 
 def train_final(model: FusionClassifier, cohort: Cohort, folder: Path) -> FusionClassifier:

@@ -210,13 +210,14 @@ def test_a_stored_model_that_was_touched_is_refused(make_films, tmp_path):
         load_model(folder)
 
 
-def test_a_model_of_another_format_is_refused(make_films, tmp_path):
+@pytest.mark.parametrize("change", [{"format": 99}, {"signatures": None}, {"options": {"speed": 3}}], ids=str)
+def test_a_model_of_another_format_is_refused(change, make_films, tmp_path):
     import hashlib
 
     folder = tmp_path / "model"
     train_final(Unimodal("labs"), make_films(48), folder)
-    state = json.loads((folder / "model.json").read_text())
-    state["format"] = 99
+    state = {**json.loads((folder / "model.json").read_text()), **change}
+    state = {key: value for key, value in state.items() if value is not None}
     (folder / "model.json").write_text(json.dumps(state))
     hashes = json.loads((folder / "sha256.json").read_text())
     hashes["model.json"] = hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
