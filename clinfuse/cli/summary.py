@@ -96,7 +96,7 @@ def model_lines(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
         value = f"{area['value']:.2f} ({area['low']:.2f} to {area['high']:.2f})"
         reach = f"{_two(area['ceiling']):>15}{_two(area['oracle']):>8}" if known else ""
         score = "" if brier is None else f"{brier['value']:.3f}"
-        counts = f"{area['records']:>7}{area['events']:>8}"
+        counts = f"{area['records']:>7}{'-' if area['events'] is None else area['events']:>8}"
         lines.append(
             plain(f"{_cut(name, 13):<14}{_cut(str(area['taxonomy']), 19):<20}{counts}  {value:<19}{reach}{score:>7}")
         )

@@ -222,7 +222,7 @@ def _sentence(verdict: str, difference: Difference, comparator: str, margin: flo
 def _which_records(difference: Difference, where_both: Difference, comparator: str) -> str:
     everyone, both = difference.counts, where_both.counts
     lacking = everyone.records - both.records
-    first = f"All {everyone.records} records of {everyone.patients} patients, {everyone.events} {everyone.positive}"
+    first = f"All {everyone.records} records of {everyone.patients} patients, {everyone}"
     if lacking == 0:
         return f"{first}; both can predict every one of them. {_FITTED}"
     lack = f"{first}; for the {lacking} without it, {comparator} answers with its training prevalence."

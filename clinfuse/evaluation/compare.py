@@ -18,7 +18,7 @@ from clinfuse.evaluation.best_single import Comparator, chosen_single, named_sin
 from clinfuse.evaluation.crossval import CrossValidation, Running, run_models, silent
 from clinfuse.evaluation.folds import Scheme
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import MetricRow, Reachable, metric_rows
+from clinfuse.evaluation.scores import MetricRow, Reachable, counts, metric_rows
 from clinfuse.evaluation.significance import adjusted_p
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.options import TrainingOptions
@@ -176,7 +176,7 @@ class Comparison:
                 "fusion": area.taxonomy,
                 "records": area.records,
                 "patients": area.patients,
-                "events": area.events,
+                "events": "-" if area.events is None else area.events,
                 "AUROC (95 % CI)": str(area.estimate),
             }
             if np.isfinite(area.ceiling):
@@ -186,7 +186,8 @@ class Comparison:
             lines[name] = line | {"p": _written(p[name]) if name in p else ""}
         table = pd.DataFrame.from_dict(lines, orient="index")
         table.index.name = "model"
-        table.columns.name = f"events: {self.rows[0].positive}"
+        known = counts(self.predictions.select(model=self.primary))
+        table.columns.name = f"records: {known}" if known.events is None else f"events: {known.positive}"
         return table
 
     @property

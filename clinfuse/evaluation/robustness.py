@@ -81,7 +81,7 @@ class Robustness:
                 "withheld": " + ".join(row.withheld) or "nothing",
                 "records": row.counts.records,
                 "patients": row.counts.patients,
-                "events": row.counts.events,
+                "events": "-" if row.counts.events is None else row.counts.events,
                 "AUROC (95 % CI)": str(row.auroc),
                 "change (95 % CI)": _change(row),
                 "Brier": f"{row.brier.value:.3f}",

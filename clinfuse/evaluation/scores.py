@@ -47,11 +47,13 @@ class MetricRow:
         With the 95 % interval of `metric_interval`.
     ceiling : float
         Best AUROC that any reader of the same inputs could reach; NaN where it is not known, as for real data.
-    records, events : int
+    records : int
         A single modality is scored on the records that have it, a fusion on all.
+    events : int or None
+        As in `Counts`.
     patients : int
     positive : str
-        The class that counts as an event.
+        As in `Counts`.
     oracle : float
         AUROC of a reader of the planted quantities; NaN where it is not known.
     """
@@ -65,7 +67,7 @@ class MetricRow:
     high: float
     ceiling: float
     records: int
-    events: int
+    events: int | None
     patients: int
     positive: str
     oracle: float
@@ -88,26 +90,37 @@ class Counts:
 
     Parameters
     ----------
-    records, patients, events : int
+    records, patients : int
         Each record once, whatever the number of repeats.
+    events : int or None
+        Records of the positive class, or with any label where there are several. None of more than two classes: no
+        class of them is the event.
     positive : str
-        The class that counts as an event: the last; any label, where there are several.
+        The class that counts as an event, or any label; the records of every class where none does.
     """
 
     records: int
     patients: int
-    events: int
+    events: int | None
     positive: str
+
+    def __str__(self) -> str:
+        return self.positive if self.events is None else f"{self.events} {self.positive}"
 
 
 def counts(predictions: Predictions) -> Counts:
     """Count what predictions of one model are about."""
     _, first = np.unique(predictions.record, return_index=True)
     truth = predictions.y_true[first]
+    size = len(first), len(np.unique(predictions.patient))
+    if predictions.task == "multiclass":
+        return Counts(
+            *size, None, ", ".join(f"{int((truth == k).sum())} {c}" for k, c in enumerate(predictions.classes))
+        )
     several = truth.ndim == 2
-    events = (truth == 1).any(1) if several else truth == len(predictions.classes) - 1
+    events = (truth == 1).any(1) if several else truth == 1
     positive = f"any of {', '.join(predictions.classes)}" if several else predictions.classes[-1]
-    return Counts(len(first), len(np.unique(predictions.patient)), int(events.sum()), positive)
+    return Counts(*size, int(events.sum()), positive)
 
 
 def fold_codes(predictions: Predictions) -> np.ndarray:

@@ -28,7 +28,9 @@ class Estimate:
         Estimate and 95 % interval.
     note : str
         Second column, e.g. the fusion class.
-    records, events : int
+    records : int
+    events : str
+        Their number, or a dash where no class is the event.
     ceiling : float
         Best possible value, NaN where unknown.
     fused, declared : bool
@@ -41,7 +43,7 @@ class Estimate:
     high: float
     note: str = ""
     records: int = 0
-    events: int = 0
+    events: str = "-"
     ceiling: float = math.nan
     fused: bool = True
     declared: bool = False
@@ -92,7 +94,7 @@ def forest(rows: Sequence[Estimate], *, metric: str = "AUROC") -> Picture:
             _cell(axes, left[0][0], y, f"  {label(row.name, 22)}", ha="left")
             _cell(axes, left[1][0], y, label(row.note, 24), ha="left", color=SOFT)
             _cell(axes, left[2][0], y, str(row.records), ha="right")
-            _cell(axes, left[3][0], y, str(row.events), ha="right")
+            _cell(axes, left[3][0], y, row.events, ha="right")
             if math.isnan(row.value):
                 _cell(axes, 1.045, y, "no estimate", ha="left", color=SOFT)
                 continue

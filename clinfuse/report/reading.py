@@ -63,7 +63,7 @@ def estimates(comparison: Any) -> tuple[Estimate, ...]:
             float(row.high),
             note=str(row.taxonomy),
             records=int(row.records),
-            events=int(row.events),
+            events="-" if row.events is None else str(row.events),
             ceiling=float(row.ceiling),
             fused=str(row.taxonomy) != "single",
             declared=str(row.model) == chosen,

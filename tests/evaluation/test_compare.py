@@ -4,6 +4,8 @@ import math
 import numpy as np
 import pytest
 
+from clinfuse.cli.summary import model_lines
+from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.evaluation.answer import Difference, decide, paired_difference
 from clinfuse.evaluation.best_single import Comparator, chosen_single, named_single
@@ -13,6 +15,7 @@ from clinfuse.evaluation.intervals import Estimate
 from clinfuse.evaluation.metrics import auroc, brier
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import Counts
+from clinfuse.report.reading import estimates
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.late import LateFusion
 
@@ -279,3 +282,21 @@ def test_repeats_do_not_narrow_the_counts(cohort):
     from clinfuse.evaluation.scores import counts
 
     assert counts(found.predictions).records == 120
+
+
+def test_of_three_classes_none_is_called_the_event():
+    draw, labels = np.random.default_rng(4), np.tile([0, 1, 2, 0], 18)
+    arrays = {name: (labels + draw.normal(size=72))[:, None] for name in ("m0", "m1")}
+    kinds = dict.fromkeys(arrays, "ehr")
+    graded = Cohort.from_arrays(
+        arrays, labels=labels, kinds=kinds, classes=("none", "mild", "severe"), task="multiclass"
+    )
+    found = compare(graded, {"late": LateFusion(combine="mean")}, folds=3, best_single="m0")
+    told = "36 none, 18 mild, 18 severe"
+    assert {(row.events, row.positive) for row in found.rows} == {(None, told)}
+    assert found.answer.records_text.startswith(f"All 72 records of 72 patients, {told}; ")
+    assert found.table()["events"].tolist() == ["-"] * 3
+    assert found.table().columns.name == f"records: {told}"
+    assert {row.events for row in estimates(found)} == {"-"}
+    *_, line = model_lines([row.as_dict() for row in found.rows])
+    assert line.split()[:5] == ["late", "late,", "mean", "72", "-"]
