@@ -302,6 +302,15 @@ def _check_systems(contract: Contract) -> None:
             _refuse("CONFIG_SYSTEM", place, f"one of {', '.join(known)}", "another name", remedy)
 
 
+def _id_columns(contract: Contract) -> set[str]:
+    """Every column that any section names as the number of a person or a record."""
+    owners = [contract.records, contract.label, *contract.modalities.values()]
+    found = {getattr(owner, part, None) for owner in owners for part in ("patient_id", "record_id")}
+    if contract.ids is not None:
+        found |= {contract.ids.patient_id, *contract.ids.systems.values()}
+    return {column for column in found if isinstance(column, str) and column}
+
+
 def _check_inputs(name: str, source: EhrSource, contract: Contract) -> None:
     place = f"modalities.{name}"
     for column in source.inputs or ():
@@ -314,6 +323,9 @@ def _check_inputs(name: str, source: EhrSource, contract: Contract) -> None:
             remedy = "Take the column out of inputs; no statistic can tell it from an honest one."
             rule = "inputs known before the outcome"
             _refuse("LEAK_AFTER", f"{place}.columns.{column}", rule, 'a column declared known = "after"', remedy)
+    for column in _id_columns(contract).intersection(source.used if source.long is None else ()):
+        rule = "inputs that name nobody"
+        _refuse("LEAK_ID", f"{place}.columns.{column}", rule, "a column of ids", "Take the column out.")
     if not source.used:
         _refuse("CONFIG_VALUE", f"{place}.columns", "at least one input", "none known before the outcome", "Add one.")
     label = contract.label

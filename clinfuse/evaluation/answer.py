@@ -16,7 +16,7 @@ from clinfuse.evaluation.intervals import (
     percentile_estimate,
 )
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import Counts, counts, metric_weights, predicted_statistic
+from clinfuse.evaluation.scores import FEWEST, Counts, counts, metric_weights, predicted_statistic
 
 MARGIN = 0.05
 _FITTED = "Intervals are for these fitted models: models trained anew would differ more."
@@ -174,11 +174,14 @@ def decide(difference: Difference, where_both: Difference, *, comparator: str, m
         Smallest gain that would matter.
     """
     verdict: Literal["yes", "no", "cannot tell"] = "cannot tell"
-    if difference.low > 0:
+    fewest = _fewest(difference.counts)
+    if fewest >= FEWEST and difference.low > 0:
         verdict = "yes"
-    elif difference.high <= margin:
+    elif fewest >= FEWEST and difference.high <= margin:
         verdict = "no"
     needed = patients_needed(difference, margin)
+    if fewest < FEWEST:
+        needed = max(needed, int(np.ceil(difference.counts.patients * FEWEST / max(fewest, 1))))
     return Answer(
         text=_sentence(verdict, difference, comparator, margin, needed),
         verdict=verdict,
@@ -190,6 +193,11 @@ def decide(difference: Difference, where_both: Difference, *, comparator: str, m
         margin=margin,
         patients_needed=needed,
     )
+
+
+def _fewest(counts: Counts) -> int:
+    """Records of the rarer of two classes; of several classes all records, since none of them is the event."""
+    return counts.records if counts.events is None else min(counts.events, counts.records - counts.events)
 
 
 def patients_needed(difference: Difference, margin: float) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Unpack, final
+from typing import Unpack, final, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -261,6 +261,9 @@ def compare(
     >>> result.answer.verdict in ("yes", "no", "cannot tell"), list(result.models)
     (True, ['labs', 'signs', 'late'])
     """
+    unknown = sorted(set(asked) - set(get_type_hints(Asked)))
+    if unknown:
+        _refuse("ARGUMENT_UNKNOWN", f"takes {', '.join(sorted(get_type_hints(Asked)))} beside folds", unknown[0])
     primary = _declared(models, asked.get("primary"))
     asked_single = asked.get("best_single")
     best_single = CHOSEN_INSIDE if asked_single is None else asked_single

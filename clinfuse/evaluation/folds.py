@@ -97,7 +97,8 @@ def scored(cohort: Cohort) -> Cohort:
     Raises
     ------
     DataError
-        ``LABELS_NONE``: no record has one. ``LENGTH_LEAK``, as of `Cohort.check_lengths`.
+        ``LABELS_NONE``: no record has one. ``SOURCE_EMPTY``: a modality that no record has.
+        ``LENGTH_LEAK``, as of `Cohort.check_lengths`.
     """
     labels = np.asarray(cohort.labels)
     known = (labels >= 0) if labels.ndim == 1 else (labels >= 0).any(1)
@@ -110,6 +111,15 @@ def scored(cohort: Cohort) -> Cohort:
             remedy="Correct [label] in cohort.toml.",
         )
     chosen: Cohort = cohort[np.flatnonzero(known)].sorted_by_id()
+    for name, has in zip(chosen.names, np.asarray(chosen.present.any(0)), strict=True):
+        if not has:
+            raise DataError(
+                "SOURCE_EMPTY",
+                place=f"modality {name}",
+                rule="at least one record must have it",
+                found="none of the records with a label",
+                remedy="Look at its ids and window with clinfuse check, or leave the modality out.",
+            )
     chosen.check_lengths()
     return chosen
 

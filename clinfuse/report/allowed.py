@@ -8,9 +8,9 @@ import re
 from clinfuse.explain.values import FeatureValue
 from clinfuse.report.html import clean, number
 
-_AGE = re.compile(r"(^|[^a-z])age([^a-z]|$)", re.IGNORECASE)
+_AGE = re.compile(r"(^|[^a-zà-ÿ])(age|alter|âge|edad|età|idade|leeftijd|alder|ålder)([^a-zà-ÿ]|$)", re.IGNORECASE)
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{8,}|\d{1,2}:\d{2}")
-_YEARS = ("", "a", "y", "yr", "yrs", "year", "years")
+_YEARS = ("", "a", "y", "yr", "yrs", "year", "years", "j", "jahre", "ans", "años", "anni", "anos", "jaar", "år")
 
 
 def is_age(name: str, unit: str = "") -> bool:

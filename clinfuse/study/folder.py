@@ -18,7 +18,7 @@ from clinfuse.evaluation.identity import versions
 from clinfuse.study.config import Study
 
 FORMAT = 1
-_WEIGHTY = ("hashes.code", "hashes.data", "versions", "format")
+_WEIGHTY = ("config.question", "hashes.code", "hashes.data", "versions", "format")
 
 
 @final
@@ -191,7 +191,7 @@ def settle(run: RunFolder, described: Mapping[str, Any], *, touched: int, agreed
             raise ConfigError(
                 "RUN_CHANGED",
                 place="results folder",
-                rule="the settings, data and versions that its finished tasks were made with",
+                rule="the question, settings, data and versions that its finished tasks were made with",
                 found=f"changes in {', '.join(changed) or 'its files'}; {touched} finished tasks would be done again",
                 remedy="Repeat with --yes to go on like that, or choose another results folder.",
             )

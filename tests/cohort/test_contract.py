@@ -231,3 +231,17 @@ def test_every_documented_key_is_accepted(tmp_path: Path):
     assert read.modalities["ct"].span.high == -30
     assert read.modalities["labs"].used == ("CRP", "WARD")
     assert read.width == {"patient_id": 7, "pacs": 3}
+
+
+@pytest.mark.parametrize("column", ["PATNR", "FALLNR", "PACS", "PID"])
+def test_a_column_of_ids_is_no_input(column: str) -> None:
+    said = {
+        "ids": {"table": "map.csv", "patient_id": "PATNR", "pacs": "PACS"},
+        "records": {"table": "visits.csv", "patient_id": "PATNR", "record_id": "FALLNR"},
+        "label": {"column": "DX", "positive": ["1"]},
+        "modalities": {
+            "labs": {"kind": "ehr", "table": "labs.csv", "patient_id": "PID", "columns": {column: "category"}}
+        },
+    }
+    with pytest.raises(ConfigError, match=r"LEAK_ID.*labs"):
+        parse_contract(said)

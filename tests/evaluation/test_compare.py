@@ -300,3 +300,29 @@ def test_of_three_classes_none_is_called_the_event():
     assert {row.events for row in estimates(found)} == {"-"}
     *_, line = model_lines([row.as_dict() for row in found.rows])
     assert line.split()[:5] == ["late", "late,", "mean", "72", "-"]
+
+
+def test_a_misspelt_argument_is_refused() -> None:
+    labels = np.tile([0, 1], 20)
+    arrays = {name: labels[:, None] + np.random.default_rng(0).normal(size=(40, 1)) for name in ("labs", "signs")}
+    cohort = Cohort.from_arrays(arrays, labels=labels, kinds={"labs": "ehr", "signs": "ehr"})
+    with pytest.raises(ConfigError, match=r"ARGUMENT_UNKNOWN.*best_single"):
+        compare(cohort, {"late": LateFusion(combine="mean")}, fold=3)
+
+
+def test_a_source_that_nobody_has_is_refused_before_training() -> None:
+    labels = np.tile([0, 1], 20)
+    arrays = {"labs": labels[:, None] * 1.0, "signs": np.full((40, 1), np.nan)}
+    cohort = Cohort.from_arrays(arrays, labels=labels, kinds={"labs": "ehr", "signs": "ehr"})
+    with pytest.raises(DataError, match=r"SOURCE_EMPTY.*signs"):
+        compare(cohort, {"late": LateFusion(combine="mean")}, folds=3)
+
+
+def test_a_handful_of_events_allows_no_verdict() -> None:
+    labels = np.repeat([0, 1], [30, 6])
+    draw = np.random.default_rng(0)
+    arrays = {"labs": draw.normal(size=(36, 1)), "signs": labels[:, None] * 4.0 + draw.normal(size=(36, 1))}
+    cohort = Cohort.from_arrays(arrays, labels=labels, kinds={"labs": "ehr", "signs": "ehr"})
+    answer = compare(cohort, {"late": LateFusion(combine="mean")}, folds=2, best_single="labs").answer
+    assert answer.verdict == "cannot tell"
+    assert answer.patients_needed >= 60

@@ -69,8 +69,12 @@ def test_a_side_without_a_class_is_refused():
     ids = np.array([f"R{k}" for k in range(30)])
     labels = np.zeros(30, int)
     labels[0] = 1
-    with pytest.raises(DataError, match="SPLIT_CLASSES"), pytest.warns(UserWarning, match="least populated class"):
+    with pytest.raises(DataError, match="SPLIT_CLASSES"):
         patient_folds(labels, ids, ids, folds=3, seed=0)
+    owners = np.array([f"P{k // 15}" if k < 30 else f"P{k}" for k in range(60)])
+    labels = np.repeat([1, 0], 30)
+    with pytest.raises(DataError, match="SPLIT_CLASSES"):  # 30 records, but of two patients only
+        patient_folds(labels, owners, np.array([f"R{k}" for k in range(60)]), folds=3, seed=0)
 
 
 def test_shares_that_are_no_shares_are_refused():
