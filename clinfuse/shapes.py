@@ -1,4 +1,4 @@
-"""Names for the shapes of numpy arrays, checked in the tests and free at run time."""
+"""Names for the shapes of numpy arrays, free at run time."""
 
 from __future__ import annotations
 
