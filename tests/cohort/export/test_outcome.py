@@ -8,12 +8,12 @@ from clinfuse.cohort.folder import read_export
 from clinfuse.errors import DataError
 
 VISITS = (
-    "ID,PATIENT,AT,FINDING,SECOND,SEEN",
-    "1,a,2020-01-01,G40.1,yes,2022-01-01",
-    "2,b,2020-01-01,I10,no,2022-01-01",
-    "3,c,2020-01-01,,yes,2022-01-01",
-    "4,d,2020-01-01,unclear,,2022-01-01",
-    "5,e,2020-01-01,g40.1,no,",
+    "ID,PATIENT,AT,FINDING,SECOND,SEEN,SEX",
+    "1,a,2020-01-01,G40.1,yes,2022-01-01,f",
+    "2,b,2020-01-01,I10,no,2022-01-01,m",
+    "3,c,2020-01-01,,yes,2022-01-01,f",
+    "4,d,2020-01-01,unclear,,2022-01-01,m",
+    "5,e,2020-01-01,g40.1,no,,f",
 )
 RECORDS = """
 [records]
@@ -26,7 +26,7 @@ MODALITIES = """
 [modalities.history]
 kind = "ehr"
 table = "visits.csv"
-columns.ID = "category"
+columns.SEX = "category"
 """
 
 
@@ -158,7 +158,7 @@ def test_other_diagnoses_of_a_table_with_several_rows_are_no_other_results(hospi
 
 def test_a_short_follow_up_takes_back_only_the_negative_labels(hospital, tmp_path):
     visits = (VISITS[0], *(line.replace("2022-01-01", "2020-06-01") for line in VISITS[1:3]), *VISITS[3:])
-    visits = (*visits, "6,f,2020-01-01,G40.2,no,2020-06-01", "7,g,2020-01-01,G40.2,no,")
+    visits = (*visits, "6,f,2020-01-01,G40.2,no,2020-06-01,f", "7,g,2020-01-01,G40.2,no,,m")
     label = 'columns = ["FINDING", "SECOND"]\npositive = ["G40.*", "yes"]\ntime = "AT"\nwindow = ["0 d", "365 d"]\n'
     contract = RECORDS + "[label]\n" + label + 'follow_up = "SEEN"\n' + MODALITIES
     export = read_export(hospital.write_tables(tmp_path, {"visits.csv": visits}, contract))
