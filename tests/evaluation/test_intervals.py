@@ -179,7 +179,8 @@ def test_the_bootstrap_spread_of_an_auroc_is_about_that_of_delong():
 @given(seed=st.integers(0, 10**6), patients=st.integers(3, 12))
 def test_patients_are_drawn_whole_and_every_draw_holds_both_classes(seed, patients):
     draw = np.random.default_rng(seed)
-    owner = np.concatenate([np.arange(patients), draw.integers(0, patients, 15)])
+    # One patient of each class alone: where everyone has records of both, no draw of patients can promise either.
+    owner = np.concatenate([np.arange(patients), draw.integers(2, patients, 15)])
     labels = np.concatenate([np.arange(patients) % 2, draw.integers(0, 2, 15)])
     weights = patient_weights(owner.astype(str), labels, draws=50, seed=seed)
     for one in range(patients):
@@ -187,6 +188,7 @@ def test_patients_are_drawn_whole_and_every_draw_holds_both_classes(seed, patien
     drawn = weights[:, np.unique(owner, return_index=True)[1]].sum(1)
     assert (drawn == patients).all()
     assert (weights[:, labels == 1].sum(1) > 0).all()
+    assert (weights[:, labels == 0].sum(1) > 0).all()
 
 
 def test_weights_follow_the_record_and_not_its_place():
