@@ -5,8 +5,12 @@ import os
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# The same examples on every machine: what passed once passes again.
+settings.register_profile("same everywhere", derandomize=True, deadline=None)
+settings.load_profile("same everywhere")
 
 
 @pytest.fixture(autouse=True)
