@@ -14,8 +14,9 @@ settings.load_profile("same everywhere")
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """Another number of threads gives other bits, so every test runs with one."""
+def one_thread_and_seed():
+    """Another number of threads gives other bits, and so does another seed: every test runs with one of each."""
+    torch.manual_seed(0)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

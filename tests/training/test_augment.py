@@ -32,7 +32,7 @@ def test_a_label_map_keeps_its_values_within_zero_and_one():
     x = (torch.rand(2, *MASK.shape) > 0.5).float()
     varied = vary(x, draw_variation(MASK, ["a", "b"], seed=0, epoch=0))
     assert float(varied.min()) >= 0
-    assert float(varied.max()) <= 1
+    assert float(varied.max()) <= 1 + 1e-6  # interpolation rounds
 
 
 def test_images_are_turned_by_at_most_ten_degrees():
