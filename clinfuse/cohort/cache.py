@@ -23,8 +23,10 @@ import pandas as pd
 
 from clinfuse.cohort.modality import Modality
 from clinfuse.errors import ClinfuseError, DataError, StorageError
+from clinfuse.io.policies import ReaderPolicy
+from clinfuse.io.values import Remark
 
-PREPARATION = 1
+PREPARATION = 2
 _FILES = ("array.npy", "windows.npy", "features.npy", "records.json")
 _INDEX = "index.json"
 _UNSEEN = ("mirror", "centre", "spread", "columns")
@@ -84,6 +86,8 @@ class PreparedSource:
     digests : tuple of str
         Of each prepared input; empty text where absent.
     refusals : tuple of Refusal
+    remarks : tuple of (int, Remark)
+        What was seen or done while a row was read and prepared.
     """
 
     array: np.ndarray
@@ -92,6 +96,7 @@ class PreparedSource:
     properties: pd.DataFrame
     digests: tuple[str, ...]
     refusals: tuple[Refusal, ...]
+    remarks: tuple[tuple[int, Remark], ...]
 
 
 @final
@@ -105,6 +110,7 @@ class Draft:
     digests: list[str]
     facts: dict[int, Mapping[str, float]] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
+    remarks: list[tuple[int, Remark]] = field(default_factory=list)
 
     def put(self, row: int, array: np.ndarray, windows: np.ndarray, features: np.ndarray) -> None:
         """Keep one input."""
@@ -121,7 +127,9 @@ def digest(*arrays: np.ndarray) -> str:
     return found.hexdigest()[:32]
 
 
-def source_key(modality: Modality, folder: Path, files: Sequence[Sequence[Path]]) -> str:
+def source_key(
+    modality: Modality, folder: Path, files: Sequence[Sequence[Path]], policy: ReaderPolicy = ReaderPolicy()
+) -> str:
     """Names a cache: a hash of the preparation settings and of the name, size and time of every file.
 
     Parameters
@@ -132,6 +140,8 @@ def source_key(modality: Modality, folder: Path, files: Sequence[Sequence[Path]]
         The cohort folder; where it lies does not enter.
     files : sequence of sequence of Path
         For every record, relative to ``folder``.
+    policy : ReaderPolicy
+        How its files are read.
 
     Returns
     -------
@@ -139,7 +149,7 @@ def source_key(modality: Modality, folder: Path, files: Sequence[Sequence[Path]]
         16 hexadecimal digits.
     """
     settings = {name: value for name, value in asdict(modality).items() if name not in _UNSEEN}
-    found = hashlib.sha256(json.dumps([PREPARATION, settings], sort_keys=True).encode())
+    found = hashlib.sha256(json.dumps([PREPARATION, settings, asdict(policy)], sort_keys=True).encode())
     for group in files:
         found.update(json.dumps([_stamp(folder, file) for file in group]).encode())
     return found.hexdigest()[:16]
@@ -331,6 +341,7 @@ def _write(folder: Path, draft: Draft) -> None:
     records = {
         "digests": draft.digests,
         "refusals": [asdict(refusal) for refusal in draft.refusals],
+        "remarks": [[row, remark.code, remark.text] for row, remark in draft.remarks],
         "properties": {name: [draft.facts.get(row, {}).get(name) for row in rows] for name in columns},
     }
     (folder / "records.json").write_text(json.dumps(records), encoding="utf-8")
@@ -371,6 +382,7 @@ def load(place: Path) -> PreparedSource:
         properties=pd.DataFrame(records["properties"], index=range(len(records["digests"])), dtype=np.float64),
         digests=tuple(records["digests"]),
         refusals=tuple(Refusal(**refusal) for refusal in records["refusals"]),
+        remarks=tuple((row, Remark(code, text)) for row, code, text in records["remarks"]),
     )
 
 

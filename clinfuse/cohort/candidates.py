@@ -86,7 +86,8 @@ class Search:
     def refuse(self, error: ClinfuseError, records: Sequence[int] = ()) -> None:
         """Note a file that cannot be used."""
         key = self.visits.keys[records[0]] if len(records) == 1 else ""
-        self.notes.refuse(error.code, self.name, f"{error.rule}; found {error.found}.", key=key)
+        text = f"{error.rule}; found {error.found}."
+        self.notes.refuse(error.code, self.name, text, key=key, remedy=error.remedy)
 
 
 def find_candidates(search: Search) -> list[Candidate]:

@@ -21,6 +21,7 @@ from clinfuse.cohort.records import Export, FileSources, RecordTable, TableSourc
 from clinfuse.cohort.tables import TableBook
 from clinfuse.cohort.visits import Visits, attributes_of, read_visits
 from clinfuse.errors import DataError
+from clinfuse.io.policies import POLICIES
 
 
 def read_export(folder_or_toml: Path, *, private: Path | None = None, strict: bool = False) -> Export:
@@ -92,7 +93,7 @@ def _source(
     search = Search(name, source, source.kind, contract, folder, visits, book, notes)
     chosen = choose(search, find_candidates(search))
     files = tuple(files for files, kept in zip(chosen, visits.kept, strict=True) if kept)
-    return modality_of(name, source), FileSources(files)
+    return modality_of(name, source), FileSources(files, POLICIES[source.kind].of(source))
 
 
 def _records(contract: Contract, visits: Visits, outcome: Outcome, book: TableBook) -> RecordTable:

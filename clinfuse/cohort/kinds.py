@@ -1,10 +1,9 @@
-"""The kinds of modality there are: how each is read, prepared, summarised and described."""
+"""The kinds of modality there are: how each is prepared, summarised and described."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -15,7 +14,7 @@ from clinfuse.cohort import prepare
 from clinfuse.cohort.modality import Modality
 from clinfuse.cohort.prepare import Prepared
 from clinfuse.cohort.resample import canonical
-from clinfuse.errors import ConfigError, DataError
+from clinfuse.errors import ConfigError
 from clinfuse.io.values import Radiograph, Signal, Volume
 
 Value: TypeAlias = Volume | Radiograph | Signal | pd.Series
@@ -32,8 +31,6 @@ class DataKind:
         ``ct``, ``mr``, ``xray``, ``mask``, ``eeg`` or ``ehr``.
     dtype : dtype
         Of a stored input: the smallest that is exact.
-    read : callable, files -> value
-        Opens the files of one record.
     prepare : callable, (value, modality) -> Prepared
         Stateless.
     names : callable, modality -> (names, units)
@@ -48,7 +45,6 @@ class DataKind:
 
     name: str
     dtype: np.dtype
-    read: Callable[[Sequence[Path]], Any]
     prepare: Callable[[Any, Modality], Prepared]
     names: Callable[[Modality], summary.Names]
     summarise: Callable[[Any, Prepared, Modality], np.ndarray]
@@ -78,51 +74,6 @@ def kind_of(modality: Modality) -> DataKind:
 def feature_names(modality: Modality) -> summary.Names:
     """Names and units of the summary features of any modality, ``ehr`` among them."""
     return summary.ehr_names(modality) if modality.kind == "ehr" else kind_of(modality).names(modality)
-
-
-def _single(files: Sequence[Path]) -> Path:
-    if len(files) != 1:
-        raise DataError(
-            "FILE_COUNT",
-            place="files",
-            rule="one file per record",
-            found=f"{len(files)}",
-            remedy="Choose one with `several`.",
-        )
-    return files[0]
-
-
-# The readers are imported when the first file is opened: a cohort served from its cache needs none of them.
-
-
-def _read_ct(files: Sequence[Path]) -> Volume:
-    from clinfuse.io.dicom import read_ct
-
-    return read_ct(files)
-
-
-def _read_xray(files: Sequence[Path]) -> Radiograph:
-    from clinfuse.io.dicom import read_xray
-
-    return read_xray(_single(files))
-
-
-def _read_mr(files: Sequence[Path]) -> Volume:
-    from clinfuse.io.nifti import read_nifti
-
-    return read_nifti(_single(files), unit="arbitrary")
-
-
-def _read_mask(files: Sequence[Path]) -> Volume:
-    from clinfuse.io.nifti import read_nifti
-
-    return read_nifti(_single(files), unit="label")
-
-
-def _read_eeg(files: Sequence[Path]) -> Signal:
-    from clinfuse.io.eeg import read_eeg
-
-    return read_eeg(_single(files))
 
 
 def _volume_facts(value: Volume) -> dict[str, float]:
@@ -182,7 +133,6 @@ _KINDS = {
         DataKind(
             name="ct",
             dtype=np.dtype(np.int16),
-            read=_read_ct,
             prepare=prepare.prepare_ct,
             names=summary.ct_names,
             summarise=lambda value, prepared, modality: summary.ct_features(prepared.array, modality),
@@ -192,7 +142,6 @@ _KINDS = {
         DataKind(
             name="mr",
             dtype=np.dtype(np.float32),
-            read=_read_mr,
             prepare=prepare.prepare_mr,
             names=summary.mr_names,
             summarise=lambda value, prepared, modality: summary.mr_features(prepared.array, modality),
@@ -202,7 +151,6 @@ _KINDS = {
         DataKind(
             name="xray",
             dtype=np.dtype(np.float32),
-            read=_read_xray,
             prepare=prepare.prepare_xray,
             names=summary.xray_names,
             summarise=lambda value, prepared, modality: summary.xray_features(prepared.array, modality),
@@ -212,7 +160,6 @@ _KINDS = {
         DataKind(
             name="mask",
             dtype=np.dtype(np.uint8),
-            read=_read_mask,
             prepare=prepare.prepare_mask,
             names=summary.mask_names,
             summarise=_summarise_mask,
@@ -222,7 +169,6 @@ _KINDS = {
         DataKind(
             name="eeg",
             dtype=np.dtype(np.float32),
-            read=_read_eeg,
             prepare=prepare.prepare_eeg,
             names=summary.eeg_names,
             summarise=lambda value, made, modality: summary.eeg_features(made.array, made.windows, modality),

@@ -27,6 +27,8 @@ class Entry:
     note : bool
         Whether nothing was refused at all: something a reader would want to know, such as series that the declared
         filter passed over.
+    remedy : str
+        What the reader can do about it, with the line of ``cohort.toml`` that would accept it where there is one.
     """
 
     code: str
@@ -35,6 +37,7 @@ class Entry:
     text: str
     excluded: bool = False
     note: bool = False
+    remedy: str = ""
 
 
 @final

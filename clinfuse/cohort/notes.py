@@ -28,7 +28,7 @@ class Notes:
         self._matches: list[Match] = []
         self._told: dict[tuple[str, str, str], tuple[int, int]] = {}
 
-    def refuse(self, code: str, source: str, text: str, *, key: str = "") -> None:
+    def refuse(self, code: str, source: str, text: str, *, key: str = "", remedy: str = "") -> None:
         """Note a file, row or value that is not used.
 
         Raises
@@ -36,8 +36,8 @@ class Notes:
         DataError
             `code`, if reading is strict.
         """
-        self._stop(code, source, text, key)
-        self._entries.append(Entry(code, source, key, text))
+        self._stop(code, source, text, key, remedy)
+        self._entries.append(Entry(code, source, key, text, remedy=remedy))
 
     def exclude(self, code: str, source: str, text: str, *, key: str = "", damaged: bool = False) -> None:
         """Note a record that is left out: by its declaration, or because it is damaged.
@@ -80,7 +80,7 @@ class Notes:
         """How the ids of each source met the records."""
         return tuple(self._matches)
 
-    def _stop(self, code: str, source: str, text: str, key: str) -> None:
+    def _stop(self, code: str, source: str, text: str, key: str, remedy: str = "") -> None:
         if self._strict:
             place = f"{source}, {key}" if key else source
             raise DataError(
@@ -88,5 +88,5 @@ class Notes:
                 place=place,
                 rule="an export without any refusal, as strict reading asks",
                 found=text.rstrip("."),
-                remedy="Correct the export, or read it without strict.",
+                remedy=remedy or "Correct the export, or read it without strict.",
             )

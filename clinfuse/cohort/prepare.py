@@ -11,7 +11,7 @@ from clinfuse.cohort.modality import Modality
 from clinfuse.cohort.resample import AxisGrid, canonical, grids, padded, resampled
 from clinfuse.cohort.signal import windows_of
 from clinfuse.errors import DataError
-from clinfuse.io.values import Radiograph, Signal, Volume
+from clinfuse.io.values import Radiograph, Remark, Signal, Volume
 
 AIR_HU = -1000
 _EVERY_WINDOW = np.ones(1, dtype=bool)
@@ -28,10 +28,13 @@ class Prepared:
         In the shape of its modality, physical units, the smallest exact type.
     windows : ndarray of bool, (windows,)
         Which windows of a signal the recording covers; one True for every other kind.
+    remarks : tuple of Remark
+        What was seen or done on the way.
     """
 
     array: np.ndarray
     windows: np.ndarray
+    remarks: tuple[Remark, ...] = ()
 
 
 def _volume_grids(shape: tuple[int, ...], spacing: tuple[float, ...], modality: Modality) -> tuple[AxisGrid, ...]:

@@ -13,6 +13,7 @@ import pandas as pd
 from clinfuse.cohort.ledger import Ledger
 from clinfuse.cohort.modality import Modality
 from clinfuse.errors import DataError
+from clinfuse.io.policies import ReaderPolicy
 
 Task = Literal["binary", "multiclass", "multilabel"]
 
@@ -92,9 +93,12 @@ class FileSources:
     files : tuple of tuple of Path
         Relative to the cohort folder; a CT series names each of its slices, every other kind one file
         (or several, where ``several = "all"``).
+    policy : ReaderPolicy
+        What was decided about files that a reader would otherwise refuse.
     """
 
     files: tuple[tuple[Path, ...], ...]
+    policy: ReaderPolicy = ReaderPolicy()
 
 
 @final

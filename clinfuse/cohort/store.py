@@ -18,6 +18,8 @@ from clinfuse.cohort.ledger import Entry, Ledger
 from clinfuse.cohort.modality import Modality
 from clinfuse.cohort.records import Export, FileSources, RecordTable, TableSources
 from clinfuse.errors import ClinfuseError, ConfigError, DataError, StorageError
+from clinfuse.io.policies import ReaderPolicy
+from clinfuse.io.readers import FileValue, read_files
 from clinfuse.shapes import Presence
 
 Progress = Callable[[str, int, int], None]
@@ -142,7 +144,7 @@ class FolderStore(Store):
                 self._digests[modality.name] = row_digests(values, np.asarray(~np.isnan(values).all(axis=1)))
                 keys.append(digest(values))
             else:
-                key = source_key(modality, export.folder, source.files)
+                key = source_key(modality, export.folder, source.files, source.policy)
                 keys.append(key)
                 cache = Cache(export.folder, retry=retry)
                 self._prepared[modality.name] = self._obtained(modality, source, cache, key, strict, progress)
@@ -185,7 +187,7 @@ class FolderStore(Store):
 
     def _fill_row(self, draft: Draft, row: int, kind: DataKind, modality: Modality, strict: bool) -> None:
         try:
-            value = self.load(modality.name, row)
+            value = self._opened(modality, row)
             prepared = kind.prepare(value, modality)
         except ClinfuseError as error:
             if strict:
@@ -200,6 +202,7 @@ class FolderStore(Store):
                 found=f"shape {prepared.array.shape}",
                 remedy="Correct the size in cohort.toml.",
             )
+        draft.remarks += [(row, remark) for remark in (*value.remarks, *prepared.remarks)]
         draft.put(row, prepared.array, prepared.windows, kind.summarise(value, prepared, modality))
         sizes = [(self._export.folder / file).stat().st_size for file in self._files(modality.name, row)]
         draft.facts[row] = {**kind.describe(value), "files": len(sizes), "bytes": sum(sizes)}
@@ -216,11 +219,13 @@ class FolderStore(Store):
             return []
         made, keys = self._prepared[name], self.records.keys
         refused = [
-            Entry(r.code, name, str(keys[r.row]), f"{r.place}: {r.rule}; found {r.found}.") for r in made.refusals
+            Entry(r.code, name, str(keys[r.row]), f"{r.place}: {r.rule}; found {r.found}.", remedy=r.remedy)
+            for r in made.refusals
         ]
+        remarked = [Entry(said.code, name, str(keys[row]), said.text, note=True) for row, said in made.remarks]
         short = np.flatnonzero(made.windows.any(axis=1) & ~made.windows.all(axis=1))
         text = "The recording is shorter than the windows taken from others; the missing ones are masked."
-        return [*refused, *(Entry("EEG_WINDOWS", name, str(keys[row]), text, note=True) for row in short)]
+        return [*refused, *remarked, *(Entry("EEG_WINDOWS", name, str(keys[row]), text, note=True) for row in short)]
 
     @property
     def folder(self) -> Path:
@@ -260,8 +265,12 @@ class FolderStore(Store):
         modality = self.named[name]
         if name in self._tables:
             return table_row(modality, self._tables[name][row])
-        files = [self._export.folder / file for file in self._files(name, row)]
-        return opened(kind_of(modality), files)
+        return self._opened(modality, row)
+
+    def _opened(self, modality: Modality, row: int) -> FileValue:
+        source = self._export.sources[modality.name]
+        policy = source.policy if isinstance(source, FileSources) else ReaderPolicy()
+        return opened(modality.kind, [self._export.folder / file for file in self._files(modality.name, row)], policy)
 
     def taken(self, rows: np.ndarray) -> tuple[Store, np.ndarray]:
         """The whole store: it travels as the place of its folder."""
@@ -271,11 +280,11 @@ class FolderStore(Store):
         return reopened, (self._path, self._private, self.key)
 
 
-def opened(kind: DataKind, files: list[Path]) -> Value:
+def opened(kind: str, files: list[Path], policy: ReaderPolicy) -> FileValue:
     """What the reader of a kind makes of files; whatever breaks it becomes an error of clinfuse."""
     place = "file"
     try:
-        return kind.read(files)
+        return read_files(kind, files, policy)
     except ClinfuseError:
         raise
     except OSError as error:
@@ -288,7 +297,7 @@ def opened(kind: DataKind, files: list[Path]) -> Value:
         raise DataError(
             "READ_FAILED",
             place=place,
-            rule=f"content a reader of kind {kind.name} understands",
+            rule=f"content a reader of kind {kind} understands",
             found=f"content it does not ({type(error).__name__})",
             remedy="Export the file again.",
         ) from None

@@ -15,6 +15,7 @@ from clinfuse.errors import DataError
 from clinfuse.io.dicom_file import dicom_header, looks_like_dicom, numbers, open_dicom, padding, stored_pixels, text
 from clinfuse.io.dicom_index import DicomScan, DicomSeries, index_dicom, scan_dicom
 from clinfuse.io.geometry import nearest_ras, slice_normal, slice_step, stack_affine, stack_order
+from clinfuse.io.policies import CtPolicy
 from clinfuse.io.radiograph import read_xray
 from clinfuse.io.values import Volume
 
@@ -54,7 +55,7 @@ class _Slice:
     hu: np.ndarray
 
 
-def read_ct(source: Path | Sequence[Path]) -> Volume:
+def read_ct(source: Path | Sequence[Path], *, policy: CtPolicy = CtPolicy()) -> Volume:
     """The CT series as Hounsfield units, its axes nearest to RAS+.
 
     Slices are ordered by their position along the slice normal, never by file name or instance number, and each is
@@ -68,6 +69,8 @@ def read_ct(source: Path | Sequence[Path]) -> Volume:
     source : Path or sequence of Path
         A folder that holds one series (searched with its subfolders), one file, or the files of the series in
         any order.
+    policy : CtPolicy
+        What was decided about series that would otherwise be refused.
 
     Returns
     -------

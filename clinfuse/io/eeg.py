@@ -15,6 +15,7 @@ from typing import final
 import numpy as np
 
 from clinfuse.io.edf_header import EdfChannel, EdfHeader, read_edf_header, refuse
+from clinfuse.io.policies import EegPolicy
 from clinfuse.io.values import Signal
 
 _MICROVOLT = {"nv": 1e-3, "uv": 1.0, "µv": 1.0, "mv": 1e3, "v": 1e6}
@@ -52,7 +53,7 @@ class EegHeader:
     channels: tuple[str, ...]
 
 
-def read_eeg(file: Path) -> Signal:
+def read_eeg(file: Path, *, policy: EegPolicy = EegPolicy()) -> Signal:
     """The recording of an EDF, EDF+ or BDF file in microvolt, at its own rate.
 
     Every channel that measures a voltage is kept, the electrocardiogram too; cohort.toml chooses among them by name.
@@ -66,6 +67,8 @@ def read_eeg(file: Path) -> Signal:
     ----------
     file : Path
         What it is, is decided from its bytes, not from its name.
+    policy : EegPolicy
+        What was decided about files that would otherwise be refused.
 
     Returns
     -------

@@ -16,6 +16,7 @@ from nibabel import imageglobals
 
 from clinfuse.errors import DataError
 from clinfuse.io.geometry import nearest_ras
+from clinfuse.io.policies import NiftiPolicy
 from clinfuse.io.values import Volume
 
 _GZIP = b"\x1f\x8b"
@@ -25,7 +26,7 @@ _LARGEST_LABEL = 2**31 - 1
 _TO_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 
 
-def read_nifti(file: Path, *, unit: Literal["HU", "label", "arbitrary"]) -> Volume:
+def read_nifti(file: Path, *, unit: Literal["HU", "label", "arbitrary"], policy: NiftiPolicy = NiftiPolicy()) -> Volume:
     """The image of a ``.nii`` or ``.nii.gz`` file, its axes nearest to RAS+, slope and intercept applied.
 
     The affine is the sform where one is coded, else the qform. Spatial units other than mm are converted; a file
@@ -37,6 +38,8 @@ def read_nifti(file: Path, *, unit: Literal["HU", "label", "arbitrary"]) -> Volu
         What it is, is decided from its bytes, not from its name.
     unit : {"HU", "label", "arbitrary"}
         What the numbers mean; NIfTI cannot say.
+    policy : NiftiPolicy
+        What was decided about files that would otherwise be refused.
 
     Returns
     -------

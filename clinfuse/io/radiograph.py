@@ -11,12 +11,13 @@ from pydicom.pixels import apply_modality_lut, apply_voi
 
 from clinfuse.errors import DataError
 from clinfuse.io.dicom_file import numbers, open_dicom, padding, quiet, stored_pixels, text
+from clinfuse.io.policies import XrayPolicy
 from clinfuse.io.values import Radiograph
 
 MODALITIES = ("CR", "DX", "MG")
 
 
-def read_xray(file: Path) -> Radiograph:
+def read_xray(file: Path, *, policy: XrayPolicy = XrayPolicy()) -> Radiograph:
     """The projection image of one DICOM file (CR, DX or MG), bone bright, as float32 in [0, 1].
 
     Stored values pass through the modality LUT or rescaling, then through the first VOI LUT, else the first window
@@ -28,6 +29,8 @@ def read_xray(file: Path) -> Radiograph:
     ----------
     file : Path
         One single-frame file.
+    policy : XrayPolicy
+        What was decided about files that would otherwise be refused.
 
     Returns
     -------

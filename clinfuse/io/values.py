@@ -22,6 +22,23 @@ def _locked(array: np.ndarray) -> np.ndarray:
 
 
 @final
+@dataclass(frozen=True)
+class Remark:
+    """Something a reader saw in a file or did to it that a careful user would want to know; nothing was refused.
+
+    Parameters
+    ----------
+    code : str
+        Stable, e.g. ``"CT_THICKNESS"``.
+    text : str
+        One sentence without any patient value.
+    """
+
+    code: str
+    text: str
+
+
+@final
 @dataclass(frozen=True, eq=False)
 class Volume:
     """A 3-D image with its place in the patient.
@@ -34,6 +51,8 @@ class Volume:
         Voxel index to RAS+ millimetres.
     unit : {"HU", "label", "arbitrary"}
         What a number in ``array`` means.
+    remarks : tuple of Remark
+        What was seen or done while it was read.
 
     Raises
     ------
@@ -44,6 +63,7 @@ class Volume:
     array: Voxels
     affine: Affine
     unit: Literal["HU", "label", "arbitrary"]
+    remarks: tuple[Remark, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3 or min(self.array.shape) < 1:
@@ -77,6 +97,8 @@ class Radiograph:
         Grey values in [0, 1] after the display window; 1 is brightest. Finite.
     spacing_mm : tuple of float, (y, x)
         Size of a pixel, mm; (0, 0) where the file does not say.
+    remarks : tuple of Remark
+        What was seen or done while it was read.
 
     Raises
     ------
@@ -86,6 +108,7 @@ class Radiograph:
 
     array: Pixels
     spacing_mm: tuple[float, float] = (0.0, 0.0)
+    remarks: tuple[Remark, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.ndim != 2 or min(self.array.shape) < 1:
@@ -108,6 +131,8 @@ class Signal:
         Samples per second.
     channels : tuple of str
         One name per row of ``array``, unique.
+    remarks : tuple of Remark
+        What was seen or done while it was read.
 
     Raises
     ------
@@ -118,6 +143,7 @@ class Signal:
     array: Samples
     rate_hz: float
     channels: tuple[str, ...]
+    remarks: tuple[Remark, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.ndim != 2 or min(self.array.shape) < 1:

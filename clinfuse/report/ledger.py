@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 from clinfuse.cohort.ledger import Entry, Ledger
 from clinfuse.report.html import render, write_text
 
 MOST_ENTRIES = 2000
+_CONSEQUENCES = ("record left out", "source absent", "noted")
 
 
 def write_ledger(ledger: Ledger, path: Path | str, *, title: str = "") -> Path:
@@ -47,21 +51,41 @@ def write_ledger(ledger: Ledger, path: Path | str, *, title: str = "") -> Path:
     )
 
 
-def reasons(entries: Iterable[Entry]) -> list[dict[str, object]]:
-    """Give the entries counted by code, source and consequence, exclusions first, most frequent first.
+@final
+@dataclass(frozen=True)
+class Reason:
+    """What happened alike to several files, rows or records.
+
+    Parameters
+    ----------
+    entry : Entry
+        The first of them.
+    count : int
+    consequence : str
+    """
+
+    entry: Entry
+    count: int
+    consequence: str
+
+
+def reasons(entries: Iterable[Entry]) -> list[Reason]:
+    """Give the entries counted by code, source and consequence: exclusions, then refusals, then notes.
 
     Examples
     --------
-    >>> [row["count"] for row in reasons([Entry("A", "ct", "R-1", "no"), Entry("A", "ct", "R-2", "no")])]
+    >>> [reason.count for reason in reasons([Entry("A", "ct", "R-1", "no"), Entry("A", "ct", "R-2", "no")])]
     [2]
     """
-    found: dict[tuple[str, str, bool], dict[str, object]] = {}
-    counts: dict[tuple[str, str, bool], int] = {}
+    first: dict[tuple[int, str, str], Entry] = {}
+    counts: Counter[tuple[int, str, str]] = Counter()
     for entry in entries:
-        what = (entry.code, entry.source, entry.excluded)
-        counts[what] = counts.get(what, 0) + 1
-        found.setdefault(
-            what, {"code": entry.code, "source": entry.source, "text": entry.text, "excluded": entry.excluded}
-        )
-    order = sorted(found, key=lambda what: (not what[2], -counts[what], what[:2]))
-    return [{**found[what], "count": counts[what]} for what in order]
+        what = (_consequence(entry), entry.code, entry.source)
+        counts[what] += 1
+        first.setdefault(what, entry)
+    order = sorted(first, key=lambda what: (what[0], -counts[what], what[1:]))
+    return [Reason(first[what], counts[what], _CONSEQUENCES[what[0]]) for what in order]
+
+
+def _consequence(entry: Entry) -> int:
+    return 0 if entry.excluded else 2 if entry.note else 1

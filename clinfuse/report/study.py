@@ -14,7 +14,7 @@ import pandas as pd
 from clinfuse.report import figures, reading
 from clinfuse.report.canvas import Picture
 from clinfuse.report.html import number, percent, render, write_text
-from clinfuse.report.ledger import reasons
+from clinfuse.report.ledger import Reason, reasons
 from clinfuse.report.methods import methods_text
 from clinfuse.report.tables import printed
 
@@ -55,7 +55,7 @@ class _View:
     methods: tuple[str, ...]
     settings: tuple[tuple[str, str], ...]
     ledger: Any
-    reasons: list[dict[str, object]] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list)
 
 
 def write_study_report(
@@ -171,8 +171,9 @@ def _flow(cohort: Any) -> tuple[dict[str, Any], ...]:
     ledger, present = cohort.ledger, np.asarray(cohort.present, bool)
     names = list(cohort.names)
     rows = [{"kind": "in", "count": ledger.records_in, "text": "records in"}]
-    for row in reasons(entry for entry in ledger.entries if entry.excluded):
-        rows.append({"kind": "out", "count": f"− {row['count']}", "text": f"{row['text']} ({row['code']})"})
+    for reason in reasons(entry for entry in ledger.entries if entry.excluded):
+        text = f"{reason.entry.text} ({reason.entry.code})"
+        rows.append({"kind": "out", "count": f"− {reason.count}", "text": text})
     patients = len(set(cohort.patient_keys))
     rows.append({"kind": "sum", "count": len(cohort), "text": f"records used, of {patients} patients"})
     rows += [

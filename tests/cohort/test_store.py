@@ -14,8 +14,8 @@ import pytest
 
 from clinfuse.cohort import store
 from clinfuse.cohort.cohort import Cohort, PatientRecord
-from clinfuse.cohort.modality import Modality
 from clinfuse.errors import ClinfuseError, DataError, StorageError
+from clinfuse.io.policies import ReaderPolicy
 from clinfuse.io.values import Signal, Volume
 
 NAMES = ("kidney", "eeg", "labs")
@@ -93,13 +93,12 @@ class TestFolder:
             opened()
 
     def test_a_reader_that_breaks_is_an_error_without_the_file_in_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        kind = store.kind_of(Modality("kidney", "mask", (1, 1, 1, 1)))
-
         def breaks(failure: Exception) -> object:
-            def read(files: object) -> object:
+            def read(*given: object) -> object:
                 raise failure
 
-            return store.opened(type(kind)(**{**kind.__dict__, "read": read}), [Path("Smith.nii")])
+            monkeypatch.setattr(store, "read_files", read)
+            return store.opened("mask", [Path("Smith.nii")], ReaderPolicy())
 
         with pytest.raises(DataError, match="READ_FAILED") as caught:
             breaks(KeyError("Smith"))

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from clinfuse.cohort.cohort import Cohort
+from clinfuse.cohort.ledger import Entry, Ledger
 from clinfuse.evaluation.audit import Audit, Finding
 from clinfuse.evaluation.compare import Comparison, compare
 from clinfuse.evaluation.robustness import Robustness, robustness
@@ -76,6 +77,13 @@ def test_who_is_counted_from_the_cohort(page: str, comparison: Comparison, read)
     assert f"{present[:, 0].sum()} with labs" in words
     assert f"{present.all(1).sum()} with all 2" in words
     assert "20 with pneumonia (33" in words
+
+
+def test_who_was_left_out_stands_in_the_flow(comparison: Comparison, monkeypatch: pytest.MonkeyPatch, read) -> None:
+    entry = Entry("FOLLOW_UP_SHORT", "label", "R-BBBBBBBBBB", "Follow-up is too short.", excluded=True)
+    monkeypatch.setattr(comparison.cohort._store, "ledger", Ledger(61, 60, (entry,)))
+    words = read(study_page(comparison, title="Pneumonia", run=RUN)).words
+    assert "− 1 Follow-up is too short. (FOLLOW_UP_SHORT)" in words
 
 
 def test_the_page_loads_nothing_and_warns_twice(page: str, read) -> None:

@@ -55,7 +55,8 @@ def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_ledger_counts_reasons_and_reconciles(tmp_path: Path, read) -> None:
     entries = (
-        Entry("CT_SPACING", "ct", "R-AAAAAAAAAA", "Slices are not evenly spaced."),
+        Entry("CT_SPACING", "ct", "R-AAAAAAAAAA", "Slices are not evenly spaced.", remedy="Write max_gap_mm = 10."),
+        Entry("CT_THICKNESS", "ct", "R-AAAAAAAAAA", "The measured distance is used.", note=True),
         Entry("FOLLOW_UP_SHORT", "label", "R-BBBBBBBBBB", "Follow-up is too short.", excluded=True),
         Entry("FOLLOW_UP_SHORT", "label", "R-CCCCCCCCCC", "Follow-up is too short.", excluded=True),
     )
@@ -63,4 +64,7 @@ def test_the_ledger_counts_reasons_and_reconciles(tmp_path: Path, read) -> None:
     words = read(write_ledger(ledger, tmp_path / "ledger.html", title="<b>").read_text(encoding="utf-8")).words
     assert "input 5 records = 3 used + 2 excluded" in words
     assert words.index("2 label FOLLOW_UP_SHORT") < words.index("1 ct CT_SPACING")
+    assert words.index("1 ct CT_SPACING") < words.index("1 ct CT_THICKNESS")
+    assert "Write max_gap_mm = 10. source absent" in words
+    assert "The measured distance is used. noted" in words
     assert "Ledger: <b>" in words

@@ -1,0 +1,56 @@
+"""What a user decided about files that a reader would otherwise refuse: one key of ``cohort.toml`` for each question.
+
+A policy never repairs by guess. Where a file can be read in two ways, or not without losing something, the reader
+refuses it and prints the line that would accept it; that line is a field here and a key of the modality there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar, final
+
+Policy = TypeVar("Policy", bound="ReaderPolicy")
+
+
+@dataclass(frozen=True)
+class ReaderPolicy:
+    """Answers to the questions of one reader; without arguments every question is open, and such files are refused."""
+
+    @classmethod
+    def of(cls: type[Policy], section: object) -> Policy:
+        """The answers that a section with the same names gives."""
+        answers: dict[str, Any] = {field.name: getattr(section, field.name) for field in fields(cls)}
+        return cls(**answers)
+
+
+@final
+@dataclass(frozen=True)
+class CtPolicy(ReaderPolicy):
+    """Answers about a CT series."""
+
+
+@final
+@dataclass(frozen=True)
+class XrayPolicy(ReaderPolicy):
+    """Answers about a radiograph."""
+
+
+@final
+@dataclass(frozen=True)
+class NiftiPolicy(ReaderPolicy):
+    """Answers about a NIfTI image."""
+
+
+@final
+@dataclass(frozen=True)
+class EegPolicy(ReaderPolicy):
+    """Answers about a recording."""
+
+
+POLICIES: dict[str, type[ReaderPolicy]] = {
+    "ct": CtPolicy,
+    "xray": XrayPolicy,
+    "mr": NiftiPolicy,
+    "mask": NiftiPolicy,
+    "eeg": EegPolicy,
+}
