@@ -38,10 +38,14 @@ class Asked(Running, total=False):
         The fusion declared before training; by default ``"late"`` where there is one, else the last.
     best_single : str
         A modality named in advance, or ``"best single"`` (default): chosen for each fold by the others.
+    changed_after : tuple of str
+        Settings, ``question.…`` among them, that were changed when results could already be seen; a study run keeps
+        the list.
     """
 
     primary: str | None
     best_single: str | None
+    changed_after: tuple[str, ...]
 
 
 @final
@@ -67,14 +71,24 @@ class Comparison:
         Every fusion against the comparator, on all records.
     notices : tuple of str
         What a careful reader would want to know.
+    changed_after : tuple of str
+        Settings that were changed when results could already be seen.
     """
 
     def __init__(
-        self, cohort: Cohort, models: Mapping[str, CrossValidation], *, primary: str, best_single: str, seed: int
+        self,
+        cohort: Cohort,
+        models: Mapping[str, CrossValidation],
+        *,
+        primary: str,
+        best_single: str,
+        seed: int,
+        changed_after: tuple[str, ...] = (),
     ) -> None:
         self.cohort = cohort
         self.models = dict(models)
         self.primary = primary
+        self.changed_after = changed_after
         self._seed = seed
         singles = {name: one.predictions for name, one in models.items() if not one.multimodal}
         modality = {name: models[name].modalities[0] for name in singles}
@@ -108,11 +122,14 @@ class Comparison:
         return paired_difference(*chosen, seed=self._seed)
 
     def _noticed(self) -> tuple[str, ...]:
-        return tuple(
+        said = [
             f"{name} is {-one.value:.2f} below {self.comparator.label} alone: it pays for modalities that do not help."
             for name, one in self.differences.items()
             if one.value < -_COSTS
-        )
+        ]
+        if self.changed_after:
+            said.insert(0, f"Changed when results could already be seen: {', '.join(self.changed_after)}.")
+        return tuple(said)
 
     def __getitem__(self, name: str) -> CrossValidation:
         if name not in self.models:
@@ -199,10 +216,16 @@ class Comparison:
 
     @property
     def question(self) -> str:
-        """The question that was declared before training."""
+        """The question, and when it was declared."""
         asked = f"{self.primary} fusion" if self.primary in _FUSIONS else self.primary
         rival = "the best single modality" if self.rival == CHOSEN_INSIDE else self.rival
-        return f"declared before training: does {asked} beat {rival}?"
+        return f"{self.declared}: does {asked} beat {rival}?"
+
+    @property
+    def declared(self) -> str:
+        """When the question was declared, in words."""
+        late = any(name.partition(".")[0] == "question" for name in self.changed_after)
+        return "changed when results could already be seen" if late else "declared before training"
 
     def __repr__(self) -> str:
         parts = (self.question, str(self.answer), self.answer.records_text, *self.notices)
@@ -236,7 +259,7 @@ def compare(
     folds, repeats, seed, workers, results
         As for `clinfuse.cross_validate`. All predictions are also written to ``predictions.parquet`` there.
     **asked
-        ``primary``, ``best_single``, ``validation``, ``redo``, ``progress``: see `Asked`.
+        ``primary``, ``best_single``, ``validation``, ``redo``, ``progress``, ``changed_after``: see `Asked`.
 
     Returns
     -------
@@ -275,7 +298,14 @@ def compare(
         _refuse("BEST_SINGLE", "must be named in advance where there is one fold only", "best_single")
     running: Running = {"redo": asked.get("redo", False), "progress": asked.get("progress", silent)}
     crossed = run_models(cohort, everyone, scheme, workers=workers, results=results, **running)
-    comparison = Comparison(cohort, crossed, primary=primary, best_single=best_single, seed=seed)
+    comparison = Comparison(
+        cohort,
+        crossed,
+        primary=primary,
+        best_single=best_single,
+        seed=seed,
+        changed_after=asked.get("changed_after", ()),
+    )
     if results is not None:
         _write(comparison, Path(results))
     return comparison

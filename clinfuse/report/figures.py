@@ -34,7 +34,7 @@ class Estimate:
     ceiling : float
         Best possible value, NaN where unknown.
     fused, declared : bool
-        Filled or hollow; whether it was declared before training.
+        Filled or hollow; whether the question is about it.
     """
 
     name: str

@@ -38,17 +38,17 @@ def true_minus(text: str) -> str:
 
 
 def remarks(comparison: Any) -> tuple[str, ...]:
-    """Give which records the answer was made on, and that it was asked beforehand."""
+    """Give which records the answer was made on, and when it was asked."""
     found = comparison.answer
     return (
         true_minus(str(found.records_text)),
-        f"Declared before training: {found.primary} against {found.comparator}. The interval is a 95 % paired "
+        f"{comparison.declared.capitalize()}: {found.primary} against {found.comparator}. The interval is a 95 % paired "
         f"bootstrap interval that draws patients; a gain below {number(float(found.margin))} would not matter.",
     )
 
 
 def declared(comparison: Any) -> str:
-    """Give the name of the fusion that was declared before training."""
+    """Give the name of the fusion that the question is about."""
     return str(comparison.answer.primary)
 
 

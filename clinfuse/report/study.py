@@ -194,7 +194,7 @@ def _forest_caption(rows: Sequence[figures.Estimate]) -> str:
     if any(row.ceiling == row.ceiling for row in rows):
         parts.append("Orange bar: best possible value for those inputs, known only because this cohort is synthetic.")
     if any(row.declared for row in rows):
-        parts.append("Shaded: the model declared before training.")
+        parts.append("Shaded: the model that the question is about.")
     return " ".join(parts)
 
 

@@ -163,7 +163,9 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ..
     return tuple(found)
 
 
-def settle(run: RunFolder, described: Mapping[str, Any], *, touched: int, agreed: bool) -> None:
+def settle(
+    run: RunFolder, described: Mapping[str, Any], *, touched: int, agreed: bool, finished: int = 0
+) -> tuple[str, ...]:
     """Write ``run.json`` once; where it stands and finished work would be lost, only with agreement.
 
     Parameters
@@ -175,6 +177,15 @@ def settle(run: RunFolder, described: Mapping[str, Any], *, touched: int, agreed
         Finished tasks that would be done again.
     agreed : bool
         Whether somebody agreed to that, or to going on with other code.
+    finished : int
+        Finished tasks of the run, whether they would be done again or not: what is changed while there are some was
+        changed by somebody who could have seen results.
+
+    Returns
+    -------
+    tuple of str
+        Keys of the study file, and ``data``, that were ever changed when tasks were finished already; kept in
+        ``run.json`` as ``changed_after``.
 
     Raises
     ------
@@ -183,19 +194,45 @@ def settle(run: RunFolder, described: Mapping[str, Any], *, touched: int, agreed
     StorageError
         ``RUN_WRITE``, ``RUN_FORMAT``.
     """
+    since: tuple[str, ...] = ()
     if run.description.exists():
-        changed = differences(run.read(), described)
+        before = run.read()
+        since = tuple(before.pop("changed_after", ()))
+        changed = differences(before, described)
         if not changed and touched == 0:
-            return
+            return since
+        if finished:
+            since = tuple(sorted({*since, *_telling(changed)}))
         if not agreed and (touched > 0 or any(name.startswith(_WEIGHTY) for name in changed)):
             raise ConfigError(
                 "RUN_CHANGED",
                 place="results folder",
                 rule="the question, settings, data and versions that its finished tasks were made with",
-                found=f"changes in {', '.join(changed) or 'its files'}; {touched} finished tasks would be done again",
+                found=f"changes in {', '.join(_in_words(changed)) or 'its files'}; {touched} finished tasks would be done again",
                 remedy="Repeat with --yes to go on like that, or choose another results folder.",
             )
-    write_json(run.description, described)
+    write_json(run.description, {**described, "changed_after": list(since)} if since else described)
+    return since
+
+
+def _in_words(changed: tuple[str, ...]) -> list[str]:
+    """What changed, by the names a user knows; ``hashes.config`` and ``seed`` only repeat what ``config`` says."""
+    known = {"hashes.data": "the data", "hashes.code": "the code of clinfuse", "format": "the format of run folders"}
+    said = [known.get(name, name) for name in changed if name not in ("hashes.config", "seed")]
+    return [
+        f"the version of {name.removeprefix('versions.')}"
+        if name.startswith("versions.")
+        else name.removeprefix("config.")
+        for name in said
+    ]
+
+
+def _telling(changed: tuple[str, ...]) -> list[str]:
+    """Of what changed, that which a result depends on, in the words of the study file."""
+    names = [name.removeprefix("config.") for name in changed if name.startswith("config.")]
+    silent_ones = ("report", "cohort", "results")
+    said = [name for name in names if name.partition(".")[0] not in silent_ones]
+    return [*said, "data"] if "hashes.data" in changed else said
 
 
 def write_json(file: Path, value: object) -> None:

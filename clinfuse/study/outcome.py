@@ -123,6 +123,7 @@ def read_comparison(work: Work) -> Comparison:
         primary=work.study.primary,
         best_single=work.study.rival or CHOSEN_INSIDE,
         validation="holdout" if asked.holdout else "folds",
+        changed_after=tuple(work.run.read().get("changed_after", ())),
     )
 
 

@@ -89,7 +89,7 @@ def carry_out(
     if not agreed:
         refuse_stops(found, "Look at them with clinfuse check; correct cohort.toml, or repeat with --yes.")
     described = describe(work.study, work.run, work.cohort.fingerprint)
-    settle(work.run, described, touched=work.touched, agreed=agreed)
+    settle(work.run, described, touched=work.touched, agreed=agreed, finished=work.finished + work.touched)
     count = workers or default_workers()
     work.run.note("started", workers=count, finished=work.finished, tasks=len(work.tasks))
     run_pool(work, count, private=private, agreed=agreed, advance=advance)

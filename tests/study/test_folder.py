@@ -27,11 +27,36 @@ def test_a_change_that_costs_finished_work_needs_agreement_and_is_named(tmp_path
     before = run.description.read_bytes()
     settle(run, describe(study(tmp_path), run, "f00d"), touched=0, agreed=False)
     changed = describe(study(tmp_path, training={"epochs": 3}), run, "beef")
-    with pytest.raises(ConfigError, match=r"config\.training\.epochs, hashes\.config, hashes\.data; 7 finished tasks"):
+    with pytest.raises(ConfigError, match=r"changes in training\.epochs, the data; 7 finished tasks"):
         settle(run, changed, touched=7, agreed=False)
     assert run.description.read_bytes() == before
     settle(run, changed, touched=7, agreed=True)
     assert run.read()["hashes"]["data"] == "beef"
+
+
+def test_what_is_changed_after_results_were_there_is_kept_for_good(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    first, epochs = study(tmp_path), study(tmp_path, training={"epochs": 3})
+    titled = study(tmp_path, training={"epochs": 3}, report={"title": "Another"})
+    assert settle(run, describe(first, run, "f00d"), touched=0, agreed=False) == ()
+    assert settle(run, describe(epochs, run, "f00d"), touched=0, agreed=False, finished=0) == ()
+    assert settle(run, describe(first, run, "f00d"), touched=4, agreed=True, finished=4) == ("training.epochs",)
+    assert settle(run, describe(titled, run, "beef"), touched=4, agreed=True, finished=4) == ("data", "training.epochs")
+    assert settle(run, describe(titled, run, "beef"), touched=0, agreed=False, finished=4) == (
+        "data",
+        "training.epochs",
+    )
+    assert run.read()["changed_after"] == ["data", "training.epochs"]
+
+
+def test_a_change_is_told_in_the_words_of_the_user(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    described = describe(study(tmp_path), run, "f00d")
+    settle(run, described, touched=0, agreed=False)
+    newer = {**described, "versions": {**described["versions"], "torch": "9"}}
+    newer["hashes"] = {**described["hashes"], "code": "0"}
+    with pytest.raises(ConfigError, match="changes in the code of clinfuse, the version of torch; 0 finished"):
+        settle(run, newer, touched=0, agreed=False)
 
 
 def test_a_further_model_costs_nothing_and_asks_nothing(tmp_path: Path) -> None:

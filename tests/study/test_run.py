@@ -119,12 +119,26 @@ def test_changed_data_need_agreement_before_finished_work_is_lost(study_file: Pa
     labs.write_text(labs.read_text(encoding="utf-8").replace("V001,", "V001,9"), encoding="utf-8")
     work = prepare(load_study(study_file))
     assert work.touched == 12
-    with pytest.raises(ConfigError, match=r"hashes\.data; 12 finished tasks would be done again"):
+    with pytest.raises(ConfigError, match=r"the data; 12 finished tasks would be done again"):
         carry_out(work)
     with pytest.raises(StorageError, match="TASK_FOREIGN"):
         list(work.do(["0-0"]))
     assert len(list(work.do(agreed=True))) == 12
     assert work.touched == 0
+
+
+def test_a_question_that_is_changed_after_results_is_not_called_declared_before(study_file: Path) -> None:
+    done_here(study_file)
+    text = study_file.read_text(encoding="utf-8")
+    study_file.write_text(text.replace('primary = ["late", "labs"]', 'primary = ["early", "labs"]'), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"changes in question\.primary; 0 finished tasks"):
+        carry_out(prepare(load_study(study_file)))
+    outcome = carry_out(prepare(load_study(study_file)), agreed=True)
+    assert outcome.comparison.question == "changed when results could already be seen: does early fusion beat labs?"
+    assert outcome.comparison.notices[0] == "Changed when results could already be seen: question.primary."
+    page = outcome.run.report.read_text(encoding="utf-8")
+    assert "Changed when results could already be seen: early against labs" in page
+    assert "eclared before training" not in page
 
 
 def test_a_fold_that_another_process_works_on_is_refused_by_name(study_file: Path) -> None:
