@@ -38,6 +38,7 @@ def demo(
     records: Annotated[int, typer.Option("--records", min=20, help="Records of the cohort.")] = 320,
     workers: Workers = 0,
     *,
+    yes: Yes = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -45,7 +46,7 @@ def demo(
     from clinfuse.cli.commands import run_demo
 
     screen = Screen(quiet, as_json)
-    run_demo(out, nothing_to_gain=nothing_to_gain, seed=seed, records=records, workers=workers, screen=screen)
+    run_demo(out, nothing_to_gain=nothing_to_gain, seed=seed, records=records, workers=workers, screen=screen, yes=yes)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from importlib.resources import files
@@ -36,6 +37,7 @@ def run_demo(
     workers: int,
     screen: Screen,
     size: str = "",
+    yes: bool = False,
 ) -> None:
     """Write the synthetic cohort, run the study of demo.toml on it, show the last screen."""
     began = time.monotonic()
@@ -48,10 +50,11 @@ def run_demo(
     write_whole(file, text.replace("\nseed    = 0\n", f"\nseed    = {seed}\n").encode())
     work = prepare(load_study(file))
     with screen.progress("training") as advance:
-        outcome = carry_out(work, workers=workers, advance=advance, say=screen.note)
+        outcome = carry_out(work, workers=workers, agreed=yes, advance=advance, say=screen.note)
     cores = os.cpu_count() or 1
+    results = shlex.quote((out / "results").as_posix())
     steps = [
-        (f"clinfuse explain {out.as_posix()}/results --record KEY", "why the model said so, for any record"),
+        (f"clinfuse explain {results} --record KEY", "why the model said so, for any record"),
         ("clinfuse check YOUR/cohort.toml", "reads your own files, says what is wrong"),
         ("clinfuse run YOUR/study.toml", "your own question"),
     ]
@@ -174,7 +177,7 @@ def run_explain(run: Path, records: Sequence[str], *, model: str, private: Path 
     chosen = model or work.study.primary
     keys = records or picks(comparison, work.study)
     with one_way(work):
-        pages = explain_records(work, comparison, keys, model=chosen)
+        pages = explain_records(work, comparison, keys, model=chosen, listed=not records)
     screen.show("\n".join(str(page) for page in pages), {"pages": [str(page) for page in pages], "model": chosen})
 
 
@@ -185,7 +188,7 @@ def run_robustness(run: Path, *, model: str, private: Path | None, screen: Scree
     found = robustness(read_comparison(work)[chosen], work.cohort, seed=work.study.seed)
     table = found.table()
     write_tables(table, work.run.tables, f"withheld-{chosen}", caption=f"{chosen}, sources withheld from the model.")
-    facts = {"model": chosen, "rows": table.to_dict(orient="records")}
+    facts = {"model": chosen, "rows": [row.as_dict() for row in found.rows]}
     screen.show(
         summary.plain(f"{chosen}, sources withheld from the model") + "\n" + table.to_string(index=False), facts
     )
@@ -216,7 +219,7 @@ def _opened(run: Path, private: Path | None) -> Work:
 
 
 def _next(work: Work) -> list[tuple[str, str]]:
-    run = summary.shown(work.run.path)
+    run = shlex.quote(summary.shown(work.run.path))
     return [
         (f"clinfuse explain {run} --record KEY", "why the model said so, for any record"),
         (f"clinfuse robustness {run} --model NAME", "another model, sources withheld"),

@@ -41,16 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _terminable():
             app(args=given, prog_name="clinfuse")
     except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        code = INTERRUPTED
     except ClinfuseError as error:
         _print_refusal(error, as_json="--json" in given)
         return error.exit_code
     except Exception as error:
         _print_fault(error, as_json="--json" in given)
         return UNEXPECTED
-    return 0
+    else:
+        code = 0
+    if code == INTERRUPTED:  # the command line library ends an interrupted command by itself, without a word
+        sys.stderr.write("\nstopped   What was finished is kept; the same command goes on where it was.\n")
+    return code
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from clinfuse.study.plan import Plan
 
 MARGIN = 10
+_ASCII = {
+    **{"−": "-", "–": "-", "µ": "u", "μ": "u", "’": "'", "…": "..."},
+    **{"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ø": "oe", "Ø": "Oe", "æ": "ae"},
+}
 _SHORT = 24
 RESEARCH_ONLY = "Research use only. Not a medical device."
 CEILING_NOTE = (
@@ -118,11 +123,17 @@ def question_lines(comparison: Any) -> list[str]:
 def noticed_lines(outcome: Outcome) -> list[str]:
     """What is lost without each modality, and what a careful reader would want to know."""
     lost = [f"{name} {estimate.value:+.2f}" for name, estimate in outcome.robustness.without.items()]
-    lines = _block("WITHOUT", f"{'   '.join(lost)}   ({outcome.robustness.model}; AUROC; same records)") if lost else []
+    lines = _block("WITHOUT", f"{'   '.join(lost)}   ({outcome.robustness.model}; {_on(outcome)})") if lost else []
     said = [finding.text for finding in outcome.audit.findings] + list(outcome.comparison.notices)
     for number, text in enumerate(said):
         lines += _block("NOTICED" if number == 0 else "", text)
     return lines
+
+
+def _on(outcome: Outcome) -> str:
+    row = (outcome.robustness.of("complete") or outcome.robustness.of("all"))[0]
+    which = "complete records" if row.population == "complete" else "records"
+    return f"AUROC; the same {row.counts.records} {which}"
 
 
 def open_lines(outcome: Outcome) -> list[str]:
@@ -166,15 +177,16 @@ def duration(seconds: float) -> str:
 
 
 def plain(text: str) -> str:
-    """Give a text in ASCII: what a bare terminal cannot show becomes a question mark, dashes and signs are kept.
+    """Give a text in ASCII: accents fall off, umlauts are spelled out; what is left becomes a question mark.
 
     Examples
     --------
-    >>> plain("−0.03 – µV")
-    '-0.03 - uV'
+    >>> plain("−0.03 – µV, Größe, année")
+    '-0.03 - uV, Groesse, annee'
     """
-    known = {"−": "-", "–": "-", "µ": "u", "μ": "u", "’": "'", "…": "..."}
-    return "".join(known.get(sign, sign) for sign in text).encode("ascii", "replace").decode().rstrip()
+    written = unicodedata.normalize("NFKD", "".join(_ASCII.get(sign, sign) for sign in text))
+    bare = "".join(sign for sign in written if not unicodedata.combining(sign))
+    return bare.encode("ascii", "replace").decode().rstrip()
 
 
 def _block(head: str, *texts: str) -> list[str]:

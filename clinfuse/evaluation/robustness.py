@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, final
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, final
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,12 @@ class SubsetRow:
     auroc: Estimate
     brier: Estimate
     delta: Estimate
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the row as JSON values."""
+        estimates = {name: asdict(getattr(self, name)) for name in ("auroc", "brier", "delta")}
+        names = {"kept": list(self.kept), "withheld": list(self.withheld)}
+        return {**names, "population": self.population, **asdict(self.counts), **estimates}
 
 
 @final

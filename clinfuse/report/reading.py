@@ -42,8 +42,8 @@ def remarks(comparison: Any) -> tuple[str, ...]:
     found = comparison.answer
     return (
         true_minus(str(found.records_text)),
-        f"{comparison.declared.capitalize()}: {found.primary} against {found.comparator}. The interval is a 95 % paired "
-        f"bootstrap interval that draws patients; a gain below {number(float(found.margin))} would not matter.",
+        f"{comparison.declared.capitalize()}: {found.primary} against {found.comparator}. The interval is a 95 % "
+        f"paired bootstrap interval that draws patients; a gain below {number(float(found.margin))} would not matter.",
     )
 
 

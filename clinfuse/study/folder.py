@@ -204,11 +204,12 @@ def settle(
         if finished:
             since = tuple(sorted({*since, *_telling(changed)}))
         if not agreed and (touched > 0 or any(name.startswith(_WEIGHTY) for name in changed)):
+            words = ", ".join(_in_words(changed)) or "its files"
             raise ConfigError(
                 "RUN_CHANGED",
                 place="results folder",
                 rule="the question, settings, data and versions that its finished tasks were made with",
-                found=f"changes in {', '.join(_in_words(changed)) or 'its files'}; {touched} finished tasks would be done again",
+                found=f"changes in {words}; {touched} finished tasks would be done again",
                 remedy="Repeat with --yes to go on like that, or choose another results folder.",
             )
     write_json(run.description, {**described, "changed_after": list(since)} if since else described)

@@ -204,8 +204,10 @@ def _finish(work: Work, audited: Audit) -> Outcome:
     return outcome
 
 
-def explain_records(work: Work, comparison: Comparison, keys: Sequence[str], *, model: str) -> tuple[Path, ...]:
-    """Write a page for each record, and the list of them.
+def explain_records(
+    work: Work, comparison: Comparison, keys: Sequence[str], *, model: str, listed: bool = True
+) -> tuple[Path, ...]:
+    """Write a page for each record, and the list of them; pages of another model than the declared one lie apart.
 
     Parameters
     ----------
@@ -216,6 +218,8 @@ def explain_records(work: Work, comparison: Comparison, keys: Sequence[str], *, 
         Keys or ids of records.
     model : str
         The model to explain.
+    listed : bool
+        Whether these are the records that the list is to name.
 
     Returns
     -------
@@ -227,13 +231,15 @@ def explain_records(work: Work, comparison: Comparison, keys: Sequence[str], *, 
     ClinfuseError
         What `attribute` raises; DataError ``RECORD_UNKNOWN``.
     """
+    folder = work.run.patients if model == work.study.primary else work.run.patients / model
     explained: list[Attribution] = []
     pages = []
     for key in keys:
         attribution = attribute(comparison[model], work.cohort[str(key)], seed=work.study.seed)
         explained.append(attribution)
-        pages.append(write_patient_report(attribution, work.run.patients / f"{attribution.record}.html"))
-    write_patient_index(explained, work.run.patients / "index.html")
+        pages.append(write_patient_report(attribution, folder / f"{attribution.record}.html"))
+    if listed:
+        write_patient_index(explained, folder / "index.html")
     return tuple(pages)
 
 

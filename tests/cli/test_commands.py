@@ -80,7 +80,10 @@ def test_a_run_is_trained_fold_by_fold_then_reported_explained_and_tested(
     assert Path(page).exists()
     assert "V03" not in page
     assert main(["robustness", str(run), "--model", "late", "--json"]) == 0
-    assert [row["withheld"] for row in spoken(capsys)["rows"]][:3] == ["nothing", "signs", "labs"]
+    rows = spoken(capsys)["rows"]
+    assert [row["withheld"] for row in rows][:3] == [[], ["signs"], ["labs"]]
+    assert rows[0]["auroc"]["low"] < rows[0]["auroc"]["value"] < rows[0]["auroc"]["high"]
+    assert rows[0]["delta"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert (run / "tables" / "withheld-late.csv").exists()
 
 

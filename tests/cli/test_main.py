@@ -137,6 +137,14 @@ def test_signals_end_with_their_exit_code(ending: BaseException, code: int, monk
     assert main(["who", "R-A"]) == code
 
 
+def test_who_interrupts_is_told_that_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raise_in_who(monkeypatch, KeyboardInterrupt())
+    main(["who", "R-A"])
+    assert "the same command goes on where it was" in capsys.readouterr().err
+
+
 def test_termination_is_an_exception_that_cleans_up(tmp_path: Path) -> None:
     code = f"""
 import sys, time

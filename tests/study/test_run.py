@@ -168,6 +168,19 @@ def test_a_record_is_explained_by_id_or_key_and_named_by_key_only(study_file: Pa
         explain_records(work, comparison, ["V999"], model="late")
 
 
+def test_pages_of_another_model_and_of_one_record_leave_the_study_s_own_pages_alone(study_file: Path) -> None:
+    work = done_here(study_file)
+    finish(work)
+    before = contents(work.run.patients)
+    comparison = read_comparison(work)
+    (other,) = explain_records(work, comparison, ["V004"], model="early")
+    assert other.parent == work.run.patients / "early"
+    (further,) = explain_records(work, comparison, ["V005"], model="late", listed=False)
+    after = contents(work.run.patients)
+    assert {name for name in after if name not in before} >= {f"early/{other.name}", "early/index.html"}
+    assert all(after[name] == before[name] for name in before if name != further.name)
+
+
 def test_picks_are_the_same_in_any_order_and_hold_a_mistake(study_file: Path) -> None:
     work = done_here(study_file)
     comparison = read_comparison(work)
