@@ -32,6 +32,8 @@ _INDEX = "index.json"
 _UNSEEN = ("mirror", "centre", "spread", "columns")
 _DAY_S = 86400
 _ATTEMPTS = 5
+# How a refusal ends that says as much about the moment and the machine as about the file.
+_PASSING = ("_OPEN", "READ_TIMEOUT", "READ_DIED")
 
 
 @final
@@ -60,7 +62,7 @@ class Refusal:
     @classmethod
     def of(cls, row: int, error: ClinfuseError) -> Refusal:
         """The refusal of one record's files for this reason."""
-        passing = isinstance(error, StorageError) or error.code.endswith("_OPEN")
+        passing = isinstance(error, StorageError) or error.code.endswith(_PASSING)
         return cls(row, error.code, error.place, error.rule, error.found, error.remedy, passing)
 
     @property

@@ -17,9 +17,10 @@ from clinfuse.cohort.kinds import DataKind, Value, feature_names, kind_of
 from clinfuse.cohort.ledger import Entry, Ledger
 from clinfuse.cohort.modality import Modality
 from clinfuse.cohort.records import Export, FileSources, RecordTable, TableSources
-from clinfuse.errors import ClinfuseError, ConfigError, DataError, StorageError
+from clinfuse.errors import ClinfuseError, ConfigError, DataError
+from clinfuse.io.guard import shared_guard
 from clinfuse.io.policies import ReaderPolicy
-from clinfuse.io.readers import FileValue, read_files
+from clinfuse.io.readers import FileValue
 from clinfuse.shapes import Presence
 
 Progress = Callable[[str, int, int], None]
@@ -117,7 +118,7 @@ class FolderStore(Store):
         ``SOURCE_UNREADABLE`` where a modality has five files or more and every one is refused; the file's own
         error if strict.
     StorageError
-        ``CACHE_PLACE``, ``CACHE_WRITE``.
+        ``CACHE_PLACE``, ``CACHE_WRITE``, ``READ_WORKER``.
     """
 
     def __init__(
@@ -165,6 +166,8 @@ class FolderStore(Store):
         kind = kind_of(modality)
 
         def fill(draft: Draft) -> None:
+            # Where no process can be started, no file is at fault: better said at once.
+            shared_guard().start()
             for row, files in enumerate(source.files):
                 if files:
                     self._fill_row(draft, row, kind, modality, strict)
@@ -258,7 +261,7 @@ class FolderStore(Store):
         Raises
         ------
         DataError
-            The reader's, or ``READ_FAILED`` where a file breaks it in a way it does not know.
+            The reader's, or that of `clinfuse.io.guard.Guard.read`.
         StorageError
             ``FILE_UNREADABLE`` where a file cannot be opened.
         """
@@ -281,26 +284,8 @@ class FolderStore(Store):
 
 
 def opened(kind: str, files: list[Path], policy: ReaderPolicy) -> FileValue:
-    """What the reader of a kind makes of files; whatever breaks it becomes an error of clinfuse."""
-    place = "file"
-    try:
-        return read_files(kind, files, policy)
-    except ClinfuseError:
-        raise
-    except OSError as error:
-        found = f"an error of the file system ({type(error).__name__})"
-        remedy = "Check that the file is there and may be read."
-        raise StorageError(
-            "FILE_UNREADABLE", place=place, rule="a file that can be opened", found=found, remedy=remedy
-        ) from None
-    except Exception as error:
-        raise DataError(
-            "READ_FAILED",
-            place=place,
-            rule=f"content a reader of kind {kind} understands",
-            found=f"content it does not ({type(error).__name__})",
-            remedy="Export the file again.",
-        ) from None
+    """What the reader of a kind makes of files, in a process that may hang or end without harm to this one."""
+    return shared_guard().read(kind, files, policy)
 
 
 def table_row(modality: Modality, values: np.ndarray) -> pd.Series:

@@ -14,8 +14,8 @@ import pytest
 
 from clinfuse.cohort import store
 from clinfuse.cohort.cohort import Cohort, PatientRecord
-from clinfuse.errors import ClinfuseError, DataError, StorageError
-from clinfuse.io.policies import ReaderPolicy
+from clinfuse.errors import ClinfuseError, DataError
+from clinfuse.io.policies import POLICIES
 from clinfuse.io.values import Signal, Volume
 
 NAMES = ("kidney", "eeg", "labs")
@@ -92,19 +92,10 @@ class TestFolder:
         with pytest.raises(DataError, match=r"SOURCE_UNREADABLE.*kidney.*7 refused"):
             opened()
 
-    def test_a_reader_that_breaks_is_an_error_without_the_file_in_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def breaks(failure: Exception) -> object:
-            def read(*given: object) -> object:
-                raise failure
-
-            monkeypatch.setattr(store, "read_files", read)
-            return store.opened("mask", [Path("Smith.nii")], ReaderPolicy())
-
-        with pytest.raises(DataError, match="READ_FAILED") as caught:
-            breaks(KeyError("Smith"))
+    def test_a_file_that_is_not_there_is_an_error_without_its_name(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="NIFTI_OPEN") as caught:
+            store.opened("mask", [tmp_path / "Smith.nii"], POLICIES["mask"]())
         assert "Smith" not in str(caught.value)
-        with pytest.raises(StorageError, match="FILE_UNREADABLE"):
-            breaks(PermissionError("Smith"))
 
     def test_what_files_say_of_themselves_is_kept_for_the_audit(self, cohort: Cohort) -> None:
         eeg = cohort.properties("eeg")

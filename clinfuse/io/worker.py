@@ -1,0 +1,128 @@
+"""The process that decodes: it takes requests, one line of JSON each, and lives no longer than whoever sends them.
+
+Standard input brings requests, standard output takes answers, and what is opened as standard error is the file that
+arrays are written to. A decoder that prints reaches none of them.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from clinfuse.errors import ClinfuseError, DataError, StorageError
+from clinfuse.io.policies import POLICIES, ReaderPolicy
+from clinfuse.io.readers import read_files
+from clinfuse.io.wire import error_head, value_head
+
+Task = Callable[[dict[str, Any], io.FileIO], dict[str, Any]]
+# The process that asks gives up first; this is for one that is no longer there to do so.
+_LONGER_S = 5.0
+
+
+def read(item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
+    """Read the files of one record."""
+    given = {name: tuple(said) if isinstance(said, list) else said for name, said in item["policy"].items()}
+    policy = POLICIES.get(item["kind"], ReaderPolicy)(**given)
+    return value_head(read_files(item["kind"], [Path(file) for file in item["files"]], policy), shared)
+
+
+TASKS: dict[str, Task] = {"read": read}
+
+
+def serve(tasks: Mapping[str, Task] = TASKS) -> None:
+    """Answer requests until there are no more.
+
+    A request is ``{"task": name, "items": [...]}``; every item has a deadline, ``seconds``, and is answered by one
+    line. The first line, unasked, says whether memory is capped. The one argument of the program is that cap, bytes.
+    """
+    requests, answers, shared = _streams()
+    _tell(answers, {"capped": _capped(int(sys.argv[1]))})
+    with Path(os.devnull).open("w") as nowhere:
+        for line in requests:
+            request = json.loads(line)
+            for item in request["items"]:
+                faulthandler.dump_traceback_later(item["seconds"] + _LONGER_S, exit=True, file=nowhere)
+                answer = answered(tasks[request["task"]], item, shared)
+                faulthandler.cancel_dump_traceback_later()
+                _tell(answers, answer)
+    os._exit(0)
+
+
+def answered(task: Task, item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
+    """What a task makes of an item; whatever breaks it becomes an error of clinfuse."""
+    try:
+        return task(item, shared)
+    except Exception as error:
+        return error_head(coded(error))
+
+
+def coded(error: Exception) -> ClinfuseError:
+    """An error without a path or value in it for whatever a reader raised."""
+    if _out_of_memory(error):
+        return DataError(
+            "READ_MEMORY",
+            place="file",
+            rule="content that fits in the memory one file may take",
+            found="content that needs more",
+            remedy="Export the file at a lower resolution, or in parts.",
+        )
+    if isinstance(error, ClinfuseError):
+        return error
+    if isinstance(error, OSError):
+        return StorageError(
+            "FILE_UNREADABLE",
+            place="file",
+            rule="a file that can be opened",
+            found=f"an error of the file system ({type(error).__name__})",
+            remedy="Check that the file is there and may be read.",
+        )
+    return DataError(
+        "READ_FAILED",
+        place="file",
+        rule="content that its reader understands",
+        found=f"content it does not ({type(error).__name__})",
+        remedy="Export the file again.",
+    )
+
+
+def _out_of_memory(error: BaseException | None) -> bool:
+    """Readers answer every exception of a decoder with an error of their own; this one is behind it then."""
+    while error is not None and not isinstance(error, MemoryError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _streams() -> tuple[io.TextIOWrapper, int, io.FileIO]:
+    """Requests, answers and the shared file, taken from the standard streams."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, answers, shared = (os.dup(number) for number in range(3))
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(nowhere, number)
+    return os.fdopen(requests, encoding="ascii"), answers, io.FileIO(shared, "r+")
+
+
+def _tell(answers: int, answer: dict[str, Any]) -> None:
+    left = json.dumps(answer).encode("ascii") + b"\n"
+    while left:
+        left = left[os.write(answers, left) :]
+
+
+def _capped(limit: int) -> bool:
+    """Whether the system refuses this process more memory than `limit` bytes."""
+    try:
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        least = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (least, least))
+    except (ImportError, AttributeError, OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,315 @@
+"""What comes from the decoding process is what the reader gives, and no file can do more than lose itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import edfio
+import nibabel
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from clinfuse.errors import ConfigError, DataError, StorageError
+from clinfuse.io import process
+from clinfuse.io.guard import PROGRAM, Guard, shared_guard
+from clinfuse.io.policies import POLICIES
+from clinfuse.io.readers import FileValue, read_files
+from clinfuse.io.values import Remark, Signal, Volume
+from clinfuse.io.wire import array_bytes, read_array, value_head, value_of, write_array
+
+HOSTILE = (sys.executable, str(Path(__file__).parent / "hostile_worker.py"))
+NAME = "Zwetschgenknoedel"
+
+
+@pytest.fixture(scope="module")
+def guard() -> Iterator[Guard]:
+    made = Guard()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hostile() -> Iterator[Guard]:
+    made = Guard(program=HOSTILE, seconds=20)
+    yield made
+    made.close()
+
+
+def same(one: FileValue, other: FileValue) -> None:
+    assert type(one) is type(other)
+    assert one.array.dtype == other.array.dtype
+    assert one.array.strides == other.array.strides
+    for field in fields(one):
+        np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name), strict=True)
+
+
+def image(file: Path, array: np.ndarray) -> Path:
+    nibabel.save(nibabel.Nifti1Image(array, np.diag([-2.0, 1.0, 0.5, 1.0])), file)
+    return file
+
+
+def recording(file: Path) -> Path:
+    wave = np.random.default_rng(3).normal(0, 20, 512)
+    channels = [
+        edfio.EdfSignal(wave * scale, 256, label=label, physical_dimension="uV")
+        for label, scale in (("EEG Fp1-REF", 1.0), ("EEG Cz-REF", -0.5))
+    ]
+    edfio.Edf(channels).write(file)
+    return file
+
+
+class TestSameAsTheReader:
+    def test_a_ct_of_whole_hounsfield_units(
+        self, guard: Guard, tmp_path: Path, series_folder: Callable[..., Path], stored_volume: np.ndarray
+    ) -> None:
+        files = sorted(series_folder(tmp_path, stored_volume).iterdir())
+        same(guard.read("ct", files, POLICIES["ct"]()), read_files("ct", files, POLICIES["ct"]()))
+
+    def test_a_ct_of_fractions(
+        self, guard: Guard, tmp_path: Path, series_folder: Callable[..., Path], stored_volume: np.ndarray
+    ) -> None:
+        files = sorted(series_folder(tmp_path, stored_volume, RescaleSlope=0.37).iterdir())
+        same(guard.read("ct", files, POLICIES["ct"]()), read_files("ct", files, POLICIES["ct"]()))
+
+    def test_a_radiograph(
+        self, guard: Guard, tmp_path: Path, film_file: Callable[..., Path], stored_volume: np.ndarray
+    ) -> None:
+        files = [film_file(tmp_path / "film.dcm", stored_volume[0], PhotometricInterpretation="MONOCHROME1")]
+        same(guard.read("xray", files, POLICIES["xray"]()), read_files("xray", files, POLICIES["xray"]()))
+
+    @pytest.mark.parametrize("kind", ["mr", "mask"])
+    def test_an_image(self, guard: Guard, tmp_path: Path, kind: str) -> None:
+        numbers = np.random.default_rng(2).integers(0, 300, (3, 4, 5)).astype(np.int16)
+        files = [image(tmp_path / "image.nii.gz", numbers)]
+        same(guard.read(kind, files, POLICIES[kind]()), read_files(kind, files, POLICIES[kind]()))
+
+    def test_a_recording(self, guard: Guard, tmp_path: Path) -> None:
+        files = [recording(tmp_path / "recording.edf")]
+        same(guard.read("eeg", files, POLICIES["eeg"]()), read_files("eeg", files, POLICIES["eeg"]()))
+
+    def test_odd_names(self, guard: Guard, tmp_path: Path) -> None:
+        numbers = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+        whole = image(tmp_path / "whole.nii", numbers).read_bytes()
+        for name in (b"a b.nii", b"a\nb.nii", "Größe \u202e.nii".encode(), b"\xff\xfe.nii", b'"; {}.nii'):
+            file = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name)))  # noqa: PTH118
+            file.write_bytes(whole)
+            assert guard.read("mask", [file], POLICIES["mask"]()).array.size == 24
+
+    @pytest.mark.parametrize("kind", ["ct", "xray", "mr", "mask", "eeg"])
+    @pytest.mark.parametrize("content", [b"", b"no image", None])
+    def test_the_same_error(self, guard: Guard, tmp_path: Path, kind: str, content: bytes | None) -> None:
+        file = tmp_path / f"{NAME}.bin"
+        if content is not None:
+            file.write_bytes(content)
+        with pytest.raises(DataError, match=r"\[[A-Z]+_[A-Z]+\]") as direct:
+            read_files(kind, [file], POLICIES[kind]())
+        with pytest.raises(DataError, match=r"\[[A-Z]+_[A-Z]+\]") as guarded:
+            guard.read(kind, [file], POLICIES[kind]())
+        assert str(guarded.value) == str(direct.value)
+        assert NAME not in str(guarded.value)
+
+    def test_a_kind_that_does_not_lie_in_files(self, guard: Guard) -> None:
+        with pytest.raises(ConfigError, match="KIND_FILES"):
+            guard.read("ehr", [], POLICIES["ct"]())
+
+    def test_remarks_and_names_travel(self, tmp_path: Path) -> None:
+        signal_ = Signal(np.ones((2, 3), np.float32), 0.1, ("Cz", "µ\n"), (Remark("EEG_X", "Said."),))
+        with (tmp_path / "shared").open("w+b", buffering=0) as shared:
+            same(value_of(value_head(signal_, shared), shared), signal_)
+
+
+class TestArrays:
+    @given(
+        arrays.arrays(
+            st.sampled_from(["<f4", "<f8", "<i2", "|u1", ">i4"]),
+            arrays.array_shapes(min_dims=1, max_dims=3, max_side=4),
+        ),
+        st.data(),
+    )
+    def test_any_array_arrives_as_it_was(self, array: np.ndarray, data: st.DataObject) -> None:
+        array = array.transpose(data.draw(st.permutations(range(array.ndim))))
+        for axis in range(array.ndim):
+            if data.draw(st.booleans()):
+                array = np.flip(array, axis)
+        with open_shared() as shared:
+            head = write_array(array, shared, halve=data.draw(st.booleans()))
+            found = read_array(head, shared)
+        assert found.tobytes() == array.tobytes()
+        assert found.dtype == array.dtype
+        longer = [axis for axis in range(array.ndim) if array.shape[axis] > 1]
+        assert [found.strides[axis] for axis in longer] == [array.strides[axis] for axis in longer]
+
+    def test_whole_numbers_take_half_the_space_and_others_do_not(self) -> None:
+        whole = Volume(np.full((2, 3, 4), -1024, np.float32), np.eye(4), "HU")
+        broken = Volume(np.full((2, 3, 4), -1024.5, np.float32), np.eye(4), "HU")
+        large = Volume(np.full((2, 3, 4), 2.0**15, np.float32), np.eye(4), "HU")
+        with open_shared() as shared:
+            sizes = [array_bytes(value_head(value, shared)["array"]) for value in (whole, broken, large)]
+        assert sizes == [48, 96, 96]
+
+    def test_a_short_file_is_no_array(self) -> None:
+        with open_shared() as shared:
+            head = write_array(np.ones(4), shared)
+            shared.truncate(31)
+            with pytest.raises(EOFError, match=r"^$"):
+                read_array(head, shared)
+
+
+def open_shared():
+    return process._shared_file()
+
+
+class TestHostileFiles:
+    @pytest.mark.parametrize(
+        ("says", "seconds", "code"),
+        [("hang", 0.3, "READ_TIMEOUT"), ("die", 20, "READ_DIED"), ("swell", 20, "READ_MEMORY")],
+    )
+    def test_only_that_file_is_lost(self, tmp_path: Path, says: str, seconds: float, code: str) -> None:
+        guard = Guard(program=HOSTILE, seconds=20)
+        bad, good = tmp_path / f"{NAME}.nii", image(tmp_path / "good.nii", np.ones((2, 2, 2), np.uint8))
+        bad.write_text(says)
+        guard.start()
+        guard._seconds = seconds
+        with pytest.raises(DataError, match=code) as caught:
+            guard.read("mask", [bad], POLICIES["mask"]())
+        guard._seconds = 20
+        assert NAME not in str(caught.value)
+        assert guard.read("mask", [good], POLICIES["mask"]()).array.sum() == 8
+        guard.close()
+
+    def test_the_items_behind_one_that_is_lost_are_answered(self, hostile: Guard) -> None:
+        items = [{"word": "a", "how": how} for how in ("key", "file", "key")]
+        found = list(hostile.ask("fail", items))
+        assert [error.code for error in found] == ["READ_FAILED", "FILE_UNREADABLE", "READ_FAILED"]
+        assert [type(error) for error in found] == [DataError, StorageError, DataError]
+        assert [error.code for error in hostile.ask("die", [{}, {}])] == ["READ_DIED", "READ_DIED"]
+        assert [error.code for error in hostile.ask("hang", [{"seconds": 0.2}] * 2)] == ["READ_TIMEOUT"] * 2
+
+    def test_an_answer_that_does_not_fit_together_is_a_lost_file(self, hostile: Guard, tmp_path: Path) -> None:
+        (tmp_path / "image.nii").write_text("lie")
+        with pytest.raises(DataError, match="READ_DIED"):
+            hostile.read("mask", [tmp_path / "image.nii"], POLICIES["mask"]())
+
+    def test_a_decoder_that_prints_disturbs_nothing(self, hostile: Guard, capfd: pytest.CaptureFixture[str]) -> None:
+        assert list(hostile.ask("chatter", [{"word": NAME}, {"word": NAME}])) == [{"said": ""}, {"said": ""}]
+        assert capfd.readouterr() == ("", "")
+
+    def test_an_unknown_exception_shows_nothing_of_the_file(self, hostile: Guard) -> None:
+        for error in hostile.ask("fail", [{"word": NAME, "how": "key"}, {"word": NAME, "how": "file"}]):
+            assert NAME not in str(error)
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name")
+    def test_a_pipe_nobody_writes_to_does_not_hang(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "image.nii")
+        guard = Guard(seconds=20)
+        guard.start()
+        guard._seconds = 0.3
+        with pytest.raises(DataError, match=r"READ_TIMEOUT|FILE_KIND"):
+            guard.read("mask", [tmp_path / "image.nii"], POLICIES["mask"]())
+        guard.close()
+
+
+class TestProcess:
+    def test_it_is_kept_between_files_and_replaced_when_gone(self, tmp_path: Path) -> None:
+        guard = Guard()
+        file = image(tmp_path / "image.nii", np.ones((2, 2, 2), np.uint8))
+        guard.start()
+        number = guard._running()._process.pid
+        guard.read("mask", [file], POLICIES["mask"]())
+        assert guard._running()._process.pid == number
+        os.kill(number, signal.SIGTERM)
+        assert ended(number)
+        guard.read("mask", [file], POLICIES["mask"]())
+        assert guard._running()._process.pid != number
+        guard.close()
+
+    def test_memory_is_capped(self, tmp_path: Path) -> None:
+        guard = Guard(memory_bytes=2**29)
+        assert guard.start()
+        file = tmp_path / "large.nii"
+        large = nibabel.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4))
+        nibabel.save(large, file)
+        with file.open("r+b") as out:
+            out.seek(2**30)
+            out.write(b"\0")
+        with pytest.raises(DataError, match="READ_MEMORY"):
+            guard.read("mask", [file], POLICIES["mask"]())
+        guard.close()
+
+    def test_it_ends_with_the_process_that_started_it(self) -> None:
+        program = (
+            "import os, sys; from clinfuse.io.guard import Guard; guard = Guard(); guard.start();"
+            "print(guard._process._process.pid, flush=True); sys.stdin.read()"
+        )
+        parent = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        parent.kill()
+        parent.communicate()
+        assert ended(worker)
+
+    def test_a_busy_one_ends_too(self) -> None:
+        # Its own watch gives it five seconds more than whoever asks: this makes it half a second.
+        request = json.dumps({"task": "hang", "items": [{"seconds": -4.5}]}).encode() + b"\n"
+        worker = subprocess.Popen(
+            [*HOSTILE, str(2**33)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert worker.stdin is not None
+        worker.stdin.write(request)
+        worker.stdin.flush()
+        assert worker.wait(60) == 1
+        worker.communicate()
+
+    def test_a_program_that_does_not_start_is_said_at_once(self, tmp_path: Path) -> None:
+        for program in ((str(tmp_path / "nothing"),), (sys.executable, "-c", "")):
+            with pytest.raises(StorageError, match="READ_WORKER"):
+                Guard(program=program).start()
+
+    def test_modules_beside_the_data_are_not_loaded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("numpy.py", "pydicom.py", "clinfuse.py"):
+            (tmp_path / name).write_text("raise SystemExit")
+        monkeypatch.chdir(tmp_path)
+        guard = Guard()
+        assert guard.start()
+        guard.close()
+
+    def test_no_network_or_learning_is_loaded_there(self) -> None:
+        program = "import sys, clinfuse.io.guard; print([m for m in ('torch', 'monai', 'sklearn') if m in sys.modules])"
+        found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert found.stdout.strip() == "[]"
+        assert PROGRAM[-1] == "clinfuse.io.guard"
+
+    def test_without_files_in_memory_a_temporary_one_serves(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+        guard = Guard()
+        file = image(tmp_path / "image.nii", np.arange(8, dtype=np.uint8).reshape(2, 2, 2))
+        same(guard.read("mask", [file], POLICIES["mask"]()), read_files("mask", [file], POLICIES["mask"]()))
+        guard.close()
+
+    def test_one_for_each_process(self) -> None:
+        assert shared_guard() is shared_guard()
+
+
+def ended(number: int) -> bool:
+    for _ in range(500):
+        try:
+            os.kill(number, 0)
+        except ProcessLookupError:
+            return True
+        if Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            return True
+        time.sleep(0.02)
+    return False
