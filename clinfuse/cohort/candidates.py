@@ -24,7 +24,7 @@ from clinfuse.errors import ClinfuseError, DataError
 from clinfuse.io.dicom_file import dicom_header
 from clinfuse.io.dicom_index import DicomSeries, scan_dicom
 from clinfuse.io.eeg import eeg_header
-from clinfuse.io.ehr import has_clock
+from clinfuse.io.times import has_clock
 
 _DICOM_KINDS = {"ct": ("CT",), "xray": ("CR", "DX", "MG")}
 _UNDATED = np.datetime64("NaT", "s")

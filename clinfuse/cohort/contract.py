@@ -8,8 +8,12 @@ patterns by name) in place of ``positive``, ``columns`` for several labels, ``un
 ``"keep"``), ``is`` (the system whose numbers the id column holds).
 Modalities: ``is`` as above; ``mirror``; ct, mr and mask ``spacing_mm`` as one number or three; ct and xray may leave
 ``series`` out; eeg ``rate_hz``; ehr ``inputs`` (which declared columns are used; default: all known before).
-Columns: ``bounds`` (what ``<5`` means: ``"refuse"``, ``"limit"``, ``"missing"``), ``codes``, ``known``.
-Any section with a table: ``delimiter``, ``decimal``, ``encoding``, ``dates``, ``missing``, for that table alone.
+``same_time`` (two values of one quantity at one time: ``"mean"``, ``"min"``, ``"max"``, ``"missing"``).
+Columns: ``censored`` (what ``<5`` means: ``"limit"``, ``"missing"``), ``text`` (cells that are no number:
+``"missing"``), ``unlisted`` (levels that are not declared: ``"other"``, ``"missing"``), ``units`` (factors from other
+units to ``unit``), ``codes``, ``known``.
+Any section with a table: ``delimiter``, ``decimal``, ``encoding``, ``dates``, ``missing``, ``header``, ``sheet``,
+``time_zone``, for that table alone; all but ``sheet`` in ``[tables]`` for every table.
 Patterns in ``files``: ``*`` and ``?`` within one name, ``**/`` for any folders, a final ``/`` for all below.
 """
 
@@ -41,6 +45,8 @@ class TablesSection(Strict):
     encoding: Name = "utf-8"
     dates: str = ""
     missing: Words = ("",)
+    header: Literal["ask", "first row", "none"] = "ask"
+    time_zone: str = ""
 
 
 class IdsSection(Written):
@@ -102,7 +108,7 @@ class LabelSection(Written):
         dated = self.time is not None and self.window is not None
         return (
             ((self.column is None) == (self.columns is None), "column, or columns for several labels, not both"),
-            ((self.positive is None) == (self.classes is None), "positive (the finding), or classes, not both"),
+            (self.positive is not None and self.classes is not None, "positive (the finding), or classes, not both"),
             (self.columns is not None and self.classes is not None, "positive, not classes, beside columns"),
             (self.negative is not None and self.positive is None, "negative only beside positive"),
             (

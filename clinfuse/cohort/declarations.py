@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from clinfuse.cohort.strict import Strict
 from clinfuse.cohort.windows import Window
 
+
+def _listed(value: Any) -> Any:
+    """One word is a list of one: ``positive = "G40.*"`` cannot mean anything else."""
+    return (value,) if isinstance(value, str) else value
+
+
 Name: TypeAlias = Annotated[str, Field(min_length=1)]
-Names: TypeAlias = Annotated[tuple[Name, ...], Field(strict=False, min_length=1)]
-Words: TypeAlias = Annotated[tuple[str, ...], Field(strict=False)]
+Names: TypeAlias = Annotated[tuple[Name, ...], Field(strict=False, min_length=1), BeforeValidator(_listed)]
+Words: TypeAlias = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_listed)]
 Span: TypeAlias = Annotated[tuple[float, float], Field(strict=False)]
 WindowPair: TypeAlias = Annotated[tuple[str, str], Field(strict=False)]
 Take: TypeAlias = Literal["last", "first", "min", "max", "mean", "slope", "count", "time since last"]
@@ -31,6 +37,9 @@ class Written(Strict):
     encoding: Name | None = None
     dates: str | None = None
     missing: Words | None = None
+    header: Literal["first row", "none"] | None = None
+    sheet: Name | PositiveInt | None = None
+    time_zone: Name | None = None
 
 
 class HeaderId(Strict):
@@ -79,9 +88,12 @@ class ColumnDeclaration(Strict):
     normal: Span | None = None
     yes: Words = ()
     no: Words = ()
-    take: Annotated[tuple[Take, ...], Field(strict=False, min_length=1)] | None = None
+    take: Annotated[tuple[Take, ...], Field(strict=False, min_length=1), BeforeValidator(_listed)] | None = None
     codes: Names | None = None
-    bounds: Literal["refuse", "limit", "missing"] = "refuse"
+    censored: Literal["refuse", "limit", "missing"] = "refuse"
+    text: Literal["refuse", "missing"] = "refuse"
+    unlisted: Literal["refuse", "other", "missing"] = "refuse"
+    units: dict[str, PositiveFloat] = Field(default_factory=dict)
     known: Literal["before", "after"] = "before"
 
     @field_validator("range", "normal")
@@ -100,8 +112,11 @@ class ColumnDeclaration(Strict):
         if bool(self.yes) != bool(self.no) or (self.yes and self.kind != "yes/no"):
             message = "yes and no together, and only for a column of kind yes/no"
             raise ValueError(message)
-        if self.levels and self.kind != "category":
-            message = "levels only for a column of kind category"
+        if (self.levels and self.kind != "category") or (self.unlisted != "refuse" and not self.levels):
+            message = "levels only for a column of kind category, and unlisted only beside levels"
+            raise ValueError(message)
+        if self.units and (self.kind != "number" or not self.unit):
+            message = "units (factors to the unit of the column) only beside unit, for a column of kind number"
             raise ValueError(message)
         return self
 
@@ -276,6 +291,7 @@ class EhrSource(Source):
     long: LongForm | None = None
     columns: Annotated[dict[Name, ColumnDeclaration], Field(min_length=1)]
     inputs: Names | None = None
+    same_time: Literal["refuse", "mean", "min", "max", "missing"] = "refuse"
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -332,8 +348,6 @@ LATER = {
     "aliases": "further names for a channel",
     "band_hz": "filter a signal to this band",
     "notch_hz": "filter the mains out of a signal",
-    "time_zone": "the zone of times without one",
-    "sheet": "the sheet of a workbook",
 }
 
 

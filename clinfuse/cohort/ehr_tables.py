@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 import pandas as pd
 
+from clinfuse.cohort.accepted import with_lines
 from clinfuse.cohort.contract import Contract, RecordsSection
 from clinfuse.cohort.declarations import ColumnDeclaration, EhrSource
-from clinfuse.cohort.joins import plain
-from clinfuse.cohort.measurements import Measurements, take, taken_column
+from clinfuse.cohort.measurements import Measurements, settle, take, taken_column
 from clinfuse.cohort.modality import Column
 from clinfuse.cohort.notes import SAME_DAY, SAME_DAY_USED, UNDATED, Notes
-from clinfuse.cohort.owners import is_own_row, owners
-from clinfuse.cohort.tables import TableBook, require
+from clinfuse.cohort.owners import id_column, is_own_row, owners
+from clinfuse.cohort.suspicions import suspect
+from clinfuse.cohort.tables import TableBook, lines_of, require
+from clinfuse.cohort.units import check_some, factors
 from clinfuse.cohort.visits import Visits, rows_of_records
 from clinfuse.cohort.windows import BEFORE_INDEX, on_the_day, seconds_after
 from clinfuse.errors import ClinfuseError, ConfigError
 from clinfuse.io.dialect import Dialect
-from clinfuse.io.ehr import ColumnRule, column_levels, has_clock, read_ehr
+from clinfuse.io.ehr import ColumnRule, column_levels, read_column
+from clinfuse.io.times import has_clock
 
 _UNBOUNDED = (float("-inf"), float("inf"))
+_SHOWN_ROWS = 6
 
 
 @final
@@ -49,6 +55,7 @@ class _Pairs:
     items: np.ndarray
     records: np.ndarray
     seconds: np.ndarray
+    moments: np.ndarray
 
 
 @final
@@ -86,7 +93,7 @@ def read_rows(name: str, contract: Contract, visits: Visits, book: TableBook, no
         items: list[tuple[int, ...]] = [(row,) for row in range(len(visits))]
     else:
         items = owners(table, source, contract.records, visits.joins, place)
-    notes.match(visits.joins.match(name, items))
+    _note_match(name, source, contract, table, items, own=own, visits=visits, notes=notes)
     dialect = book.dialect(source if not own else contract.records)
     reading = _Reading(name, source, table, dialect, visits, notes)
     times = None if source.time is None else book.times(table, source.time, source, place)
@@ -98,7 +105,28 @@ def read_rows(name: str, contract: Contract, visits: Visits, book: TableBook, no
         read = _wide(reading, pairs) if source.time is None and source.long is None else _measured(reading, pairs)
     except ClinfuseError as error:
         raise error.at(place) from None
+    suspect(name, read.columns, read.values[visits.kept], notes)
     return read
+
+
+def _note_match(
+    name: str,
+    source: EhrSource,
+    contract: Contract,
+    table: pd.DataFrame,
+    items: list[tuple[int, ...]],
+    *,
+    own: bool,
+    visits: Visits,
+    notes: Notes,
+) -> None:
+    """Count which rows met a record, which have no id, and say what may be wrong where none met."""
+    match, hint = visits.joins.match(name, items), ""
+    if not own:
+        column, system = id_column(table, source, contract.records, f"modalities.{name}")
+        notes.tell("ID_MISSING", name, int((table[column] == "").sum()), "rows without an id belong to nobody.")
+        hint = visits.joins.hint(system, table[column]) if match.matched == 0 else ""
+    notes.match(match, hint)
 
 
 def _named(place: str, source: EhrSource) -> list[tuple[str, str | None]]:
@@ -144,14 +172,17 @@ def _pairs(reading: _Reading, items: list[tuple[int, ...]], times: np.ndarray | 
     found = np.array([item for record in kept for item in rows[record]], dtype=np.int64)
     records = np.array([record for record in kept for _ in rows[record]], dtype=np.int64)
     if times is None:
-        return _Pairs(found, records, np.zeros(len(found)))
+        return _Pairs(found, records, np.zeros(len(found)), np.zeros(len(found), dtype=np.int64))
+    fresh = ~reading.table.duplicated().to_numpy()[found]
+    reading.notes.tell("ROWS_REPEATED", reading.name, int((~fresh).sum()), "rows repeat an earlier one word for word.")
+    found, records = found[fresh], records[fresh]
     undated = int(np.isnat(times[np.unique(found)]).sum())
     reading.notes.tell("TIME_UNKNOWN", reading.name, undated, "rows without a time are not used.")
+    when = times[found].astype("datetime64[s]")
     if not visits.dated:
-        seconds = times[found].astype("datetime64[s]").astype(np.float64)
-        use = ~np.isnat(times[found])
-        return _Pairs(found[use], records[use], seconds[use])
-    when, index = times[found], visits.times[records]
+        use = ~np.isnat(when)
+        return _Pairs(found[use], records[use], when[use].astype(np.float64), when[use].astype(np.int64))
+    index = visits.times[records]
     seconds = seconds_after(when, index, days=visits.days[records])
     same_day = on_the_day(when, index)
     unsure = same_day & ~visits.days[records] & ~has_clock(reading.table[str(source.time)], reading.dialect)[found]
@@ -162,38 +193,51 @@ def _pairs(reading: _Reading, items: list[tuple[int, ...]], times: np.ndarray | 
     reading.notes.tell("SAME_DAY", reading.name, int((inside & unsure).sum()), SAME_DAY.format("values"))
     by_day = int((use & same_day & visits.days[records]).sum())
     reading.notes.tell("SAME_DAY_USED", reading.name, by_day, SAME_DAY_USED.format("values"))
-    return _Pairs(found[use], records[use], seconds[use])
+    return _Pairs(found[use], records[use], seconds[use], when[use].astype(np.int64))
 
 
 def _declared(name: str, said: ColumnDeclaration, cells: pd.Series) -> tuple[Column, ColumnRule]:
     """What is declared of a column; without declared levels those that occur anywhere in the table, sorted."""
-    missing = said.missing or ()
-    levels: tuple[str, ...] = ()
-    if said.kind == "category":
-        levels = column_levels(cells, ColumnRule("category", levels=said.levels, missing=missing))
+    rule = ColumnRule(
+        said.kind,
+        levels=said.levels,
+        yes=said.yes,
+        no=said.no,
+        missing=said.missing or (),
+        censored=said.censored,
+        text=said.text,
+        unlisted=said.unlisted,
+    )
+    levels = column_levels(cells, rule) if said.kind == "category" else ()
     column = Column(name, kind=said.kind, unit=said.unit, levels=levels, normal=said.normal or _UNBOUNDED)
-    rule = ColumnRule(said.kind, levels=levels, yes=said.yes, no=said.no, missing=missing, bounds=said.bounds)
-    return column, rule
+    return column, rule if said.levels else replace(rule, levels=levels)
 
 
-def _converted(reading: _Reading, name: str, cells: pd.Series, rule: ColumnRule) -> np.ndarray:
-    """Cells as numbers; those outside the declared range become missing and are counted."""
-    values = read_ehr(cells.to_frame(name), {name: rule}, reading.dialect)[name].to_numpy(dtype=np.float64).copy()
+def _converted(
+    reading: _Reading, name: str, cells: pd.Series, rule: ColumnRule, factor: np.ndarray | None = None
+) -> np.ndarray:
+    """Cells as numbers in the declared unit; what had to become missing is counted."""
+    read = read_column(name, cells, rule, reading.dialect)
+    for told in read.told:
+        reading.notes.tell(told.code, reading.name, told.number, f"{told.text.removesuffix('.')} (column {name}).")
+    values = read.values if factor is None else read.values * factor
     low, high = reading.source.columns[name].range or _UNBOUNDED
     outside = (values < low) | (values > high)
     if rule.kind == "number" and outside.any():
         text = f"values of column {name} outside the declared range are treated as missing."
         reading.notes.tell("EHR_RANGE", reading.name, int(outside.sum()), text)
-        values[outside] = np.nan
+        values = np.where(outside, np.nan, values)
     return values
 
 
 def _wide(reading: _Reading, pairs: _Pairs) -> EhrRows:
     used, columns, cells = np.unique(pairs.items), [], []
     for name in reading.source.used:
-        column, rule = _declared(name, reading.source.columns[name], reading.table[name])
+        said = reading.source.columns[name]
+        with _accepting(reading, name):
+            column, rule = _declared(name, said, reading.table[name])
+            cells.append(_converted(reading, name, reading.table[name].iloc[used], rule))
         columns.append(column)
-        cells.append(_converted(reading, name, reading.table[name].iloc[used], rule))
     rows = np.stack(cells, axis=1)[np.searchsorted(used, pairs.items)]
     values = np.full((len(reading.visits), len(columns)), np.nan)
     for record, group in _groups(pairs.records):
@@ -201,7 +245,7 @@ def _wide(reading: _Reading, pairs: _Pairs) -> EhrRows:
         if ((rows[group] == first) | (np.isnan(rows[group]) & np.isnan(first))).all():
             values[record] = first
         else:
-            _refuse_conflict(reading, int(record))
+            _refuse_conflict(reading, int(record), pairs.items[group])
     return EhrRows(values, tuple(columns))
 
 
@@ -211,15 +255,20 @@ def _measured(reading: _Reading, pairs: _Pairs) -> EhrRows:
     seen = np.zeros(len(reading.visits), dtype=bool)
     for name in reading.source.used:
         said = reading.source.columns[name]
-        column, measured = _measurements(reading, name, said, pairs)
+        with _accepting(reading, name):
+            column, measured = _measurements(reading, name, said, pairs)
         seen[measured.records] = True
         if said.take is None and reading.source.time is None:
             columns.append(column)
             values.append(_single(reading, measured))
             continue
-        for how in said.take or ("last",):
+        takes = said.take or ("last",)
+        settled = measured
+        if reading.source.time is not None and not {"first", "last"}.isdisjoint(takes):
+            settled = _settled(reading, name, measured)
+        for how in takes:
             columns.append(taken_column(column, how))
-            values.append(take(measured, how, len(reading.visits)))
+            values.append(take(settled, how, len(reading.visits)))
     table = np.stack(values, axis=1)
     table[~seen] = np.nan
     return EhrRows(table, tuple(columns))
@@ -229,29 +278,46 @@ def _measurements(reading: _Reading, name: str, said: ColumnDeclaration, pairs: 
     long, table = reading.source.long, reading.table
     cells = table[name if long is None else long.value]
     counted = np.ones(len(table), dtype=bool)
+    factor = np.ones(len(table))
     if long is not None:
         counted = table[long.code].isin(list(said.codes or (name,))).to_numpy()
-        counted = counted & _same_unit(reading, name, said, counted, np.unique(pairs.items))
+        factor = _factors(reading, name, said, counted, np.unique(pairs.items))
+        counted = counted & np.isfinite(factor)
     column, rule = _declared(name, said, cells[counted])
     use = counted[pairs.items]
     items, positions = np.unique(pairs.items[use], return_inverse=True)
-    read = _converted(reading, name, cells.iloc[items], rule)[positions]
+    read = _converted(reading, name, cells.iloc[items], rule, factor[items])[positions]
     known = np.isfinite(read)
-    return column, Measurements(pairs.records[use][known], pairs.seconds[use][known], read[known])
+    places = pairs.items[use][known]
+    seconds, moments = pairs.seconds[use][known], pairs.moments[use][known]
+    return column, Measurements(pairs.records[use][known], seconds, moments, read[known], places)
 
 
-def _same_unit(
-    reading: _Reading, name: str, said: ColumnDeclaration, coded: np.ndarray, used: np.ndarray
-) -> np.ndarray:
-    """Which rows are in the declared unit; a value in another one is never converted by guessing."""
+def _factors(reading: _Reading, name: str, said: ColumnDeclaration, coded: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """What each row has to be multiplied with; NaN where it is in a unit of which nothing is declared."""
     long = reading.source.long
     if long is None or long.unit is None or not said.unit:
-        return np.ones(len(coded), dtype=bool)
-    same = (reading.table[long.unit].map(plain) == plain(said.unit)).to_numpy()
-    others = int((coded & ~same)[used].sum())
+        return np.ones(len(coded))
+    written = reading.table[long.unit]
+    found = factors(written, said.unit, said.units)
+    here = used[coded[used]]
+    check_some(name, written.iloc[here], said.unit, found[here])
     text = f"values of column {name} in another unit than {said.unit}, or in none, are not used."
-    reading.notes.tell("EHR_UNIT", reading.name, others, text)
-    return same
+    reading.notes.tell("EHR_UNIT", reading.name, int(np.isnan(found[here]).sum()), text)
+    return found
+
+
+def _settled(reading: _Reading, name: str, measured: Measurements) -> Measurements:
+    """Where values at one time differ, and so nothing is first or last, what was declared of them."""
+    how = reading.source.same_time
+    if reading.source.columns[name].kind == "category" and how in ("mean", "min", "max"):
+        how = "missing"
+    settled, open_ = settle(measured, how)
+    for record, places in open_:
+        text = f"{lines_of(reading.table, places)}: different values of column {name} at one time."
+        remedy = f'Write `same_time = "mean"` under [modalities.{reading.name}], or "min", "max" or "missing".'
+        reading.notes.refuse("SAME_TIME", reading.name, text, key=reading.visits.keys[record], remedy=remedy)
+    return settled
 
 
 def _single(reading: _Reading, measured: Measurements) -> np.ndarray:
@@ -259,15 +325,27 @@ def _single(reading: _Reading, measured: Measurements) -> np.ndarray:
     for record, group in _groups(measured.records):
         distinct = np.unique(measured.values[group])
         if len(distinct) > 1:
-            _refuse_conflict(reading, int(record))
+            _refuse_conflict(reading, int(record), measured.places[group])
         else:
             values[record] = distinct[0]
     return values
 
 
-def _refuse_conflict(reading: _Reading, record: int) -> None:
-    text = "Several rows with different values, and nothing says which one counts: declare time, or take."
+def _refuse_conflict(reading: _Reading, record: int, rows: np.ndarray) -> None:
+    more = " and others" if len(rows) > _SHOWN_ROWS else ""
+    places = lines_of(reading.table, sorted(rows)[:_SHOWN_ROWS]) + more
+    text = f"{places} hold different values, and nothing says which one counts: declare time, or take."
     reading.notes.refuse("ROWS_CONFLICT", reading.name, text, key=reading.visits.keys[record])
+
+
+@contextmanager
+def _accepting(reading: _Reading, name: str) -> Iterator[None]:
+    """Refusals of a column, with the whole line that would accept it in place of its settings."""
+    try:
+        yield
+    except ClinfuseError as error:
+        section = f"modalities.{reading.name}"
+        raise with_lines(error, name, reading.source.columns[name], section) from None
 
 
 def _groups(records: np.ndarray) -> list[tuple[np.int64, np.ndarray]]:

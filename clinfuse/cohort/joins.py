@@ -15,6 +15,8 @@ from clinfuse.cohort.notes import Notes
 from clinfuse.cohort.tables import TableBook, require
 from clinfuse.errors import DataError
 
+# What a program writes in place of a letter that it cannot read: two people may become one by it.
+_LOST = "\ufffd"
 RECORD = "record_id"
 PATIENT = "patient_id"
 
@@ -48,9 +50,19 @@ def plain_ids(column: Iterable[str], width: int | None, place: str) -> np.ndarra
     Raises
     ------
     DataError
-        ``ID_COLLISION`` if two different written ids become one, other than by the declared zeros.
+        ``ID_COLLISION`` if two different written ids become one, other than by the declared zeros; ``ID_DAMAGED``
+        if letters of an id were lost before the table was written.
     """
     written = list(column)
+    lost = sum(_LOST in text for text in written)
+    if lost:
+        raise DataError(
+            "ID_DAMAGED",
+            place=place,
+            rule="ids as their system writes them",
+            found=f"{lost} in which an earlier program put a mark for a letter it could not read",
+            remedy="Export the table again in the encoding that it was made in.",
+        )
     forms = {text: plain(text) for text in set(written)}
     if len(set(forms.values())) != len(forms):
         raise DataError(
@@ -127,6 +139,36 @@ class Joins:
         if system == PATIENT:
             return tuple(self._by_patient)
         return tuple(number for number, patient in self._systems[system].items() if patient in self._by_patient)
+
+    def hint(self, system: str, numbers: Iterable[str]) -> str:
+        """What would let numbers of a source meet the records when they do not; a general word where nothing would.
+
+        Parameters
+        ----------
+        system : str
+            The system they were taken for.
+        numbers : iterable of str
+            As written; none of them is repeated.
+
+        Examples
+        --------
+        >>> Joins(["v1", "v2"], ["007", "008"], {}, {}).hint("patient_id", ["7", "8"])
+        'They would meet with `width = { patient_id = 3 }` in [ids].'
+        """
+        written = {plain(number) for number in numbers} - {""}
+        for other in (RECORD, PATIENT, *self._systems):
+            if other != system and any(self.records(other, number) for number in written):
+                return f'They would meet as numbers of another system: `is = "{other}"` in this section.'
+        known = self.numbers(system)
+        digits = {len(number) for number in known if number.isascii() and number.isdigit()}
+        if len(digits) == 1 and any(padded(number, max(digits)) in known for number in written):
+            return f"They would meet with `width = {{ {system} = {max(digits)} }}` in [ids]."
+        bare = {number.lstrip("0") for number in known} & {number.lstrip("0") for number in written} - {""}
+        if bare:
+            return "They would meet if leading zeros were the same; write all ids with the same number of digits."
+        if {number.casefold() for number in known} & {number.casefold() for number in written}:
+            return "They would meet if upper and lower case were the same in both tables."
+        return "Compare the column of ids with the one that [records] names."
 
     def match(self, source: str, found: Sequence[tuple[int, ...]]) -> Match:
         """How the items of a source met the records.

@@ -25,13 +25,81 @@ class Measurements:
         Position of the record.
     seconds : ndarray of float64, (values,)
         After the index time; negative before it.
+    moments : ndarray of int64, (values,)
+        The same as the table writes it, which tells values of the index day apart: seconds since 1970.
     values : ndarray of float64, (values,)
         Finite.
+    places : ndarray of int64, (values,)
+        Row of the table each stands in.
     """
 
     records: np.ndarray
     seconds: np.ndarray
+    moments: np.ndarray
     values: np.ndarray
+    places: np.ndarray
+
+    def at(self, chosen: np.ndarray, values: np.ndarray | None = None) -> Measurements:
+        """Some of them, in this order, with other values where given."""
+        return Measurements(
+            self.records[chosen],
+            self.seconds[chosen],
+            self.moments[chosen],
+            self.values[chosen] if values is None else values,
+            self.places[chosen],
+        )
+
+
+def settle(measured: Measurements, how: str) -> tuple[Measurements, list[tuple[int, list[int]]]]:
+    """Say what different values at one time mean; equal ones are no contradiction.
+
+    Parameters
+    ----------
+    measured : Measurements
+    how : str
+        ``mean``, ``min`` or ``max`` of all values at that time; ``missing`` leaves them out; ``refuse`` leaves out
+        every value of a record that has different ones at one time.
+
+    Returns
+    -------
+    Measurements
+        In the order of records, times and values.
+    list of (int, list of int)
+        If `how` is ``refuse``, each record that is left out, with the rows of its first contradiction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> twice = Measurements(np.zeros(2, int), np.zeros(2), np.zeros(2, int), np.array([5.0, 7.0]), np.arange(2))
+    >>> settle(twice, "mean")[0].values.tolist(), settle(twice, "refuse")[1]
+    ([6.0], [(0, [0, 1])])
+    """
+    ordered = measured.at(np.lexsort((measured.places, measured.values, measured.moments, measured.records)))
+    records, moments, values = ordered.records, ordered.moments, ordered.values
+    begins = np.ones(len(records), dtype=bool)
+    begins[1:] = (records[1:] != records[:-1]) | (moments[1:] != moments[:-1])
+    starts = np.flatnonzero(begins)
+    sizes = np.diff(np.append(starts, len(records)))
+    differ = values[starts] != values[starts + sizes - 1]
+    if not differ.any():
+        return ordered, []
+    if how in _SETTLED:
+        return ordered.at(starts, _SETTLED[how](values, starts, sizes)), []
+    kept = ~np.repeat(differ, sizes)
+    refused: dict[int, list[int]] = {}
+    if how == "refuse":
+        for start, size in zip(starts[differ], sizes[differ], strict=True):
+            refused.setdefault(int(records[start]), sorted(ordered.places[start : start + size].tolist()))
+        kept = ~np.isin(records, list(refused))
+    return ordered.at(np.flatnonzero(kept)), list(refused.items())
+
+
+_Settle = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+_SETTLED: Mapping[str, _Settle] = {
+    "mean": lambda values, starts, sizes: np.add.reduceat(values, starts) / sizes,
+    "min": lambda values, starts, sizes: values[starts],
+    "max": lambda values, starts, sizes: values[starts + sizes - 1],
+}
 
 
 def take(measured: Measurements, how: str, records: int) -> np.ndarray:
@@ -55,12 +123,14 @@ def take(measured: Measurements, how: str, records: int) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> crp = Measurements(np.array([0, 0]), np.array([-7200.0, -3600.0]), np.array([5.0, 3.0]))
+    >>> crp = Measurements(
+    ...     np.array([0, 0]), np.array([-7200.0, -3600.0]), np.array([0, 3600]), np.array([5.0, 3.0]), np.arange(2)
+    ... )
     >>> take(crp, "last", 2).tolist(), take(crp, "time since last", 1).tolist(), take(crp, "count", 2).tolist()
     ([3.0, nan], [1.0], [2.0, 0.0])
     """
     result = np.full(records, 0.0 if how == "count" else np.nan)
-    order = np.lexsort((measured.values, measured.seconds, measured.records))
+    order = np.lexsort((measured.values, measured.moments, measured.records))
     owners, starts = np.unique(measured.records[order], return_index=True)
     seconds = np.split(measured.seconds[order], starts[1:])
     values = np.split(measured.values[order], starts[1:])

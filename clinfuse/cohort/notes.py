@@ -66,9 +66,12 @@ class Notes:
         self._told[line] = place, before + number
         self._entries[place] = Entry(code, source, "", f"{before + number} {text}", note=True)
 
-    def match(self, match: Match) -> None:
-        """Note how the ids of a source met the records."""
+    def match(self, match: Match, hint: str = "") -> None:
+        """Note how the ids of a source met the records, and loudly if none did; `hint` says what may be wrong."""
         self._matches.append(match)
+        if match.matched == 0:
+            text = f"ids or rows, and none of them belongs to a record. {hint or 'Compare the ids with [records].'}"
+            self.tell("IDS_NONE_MEET", match.source, match.unmatched, text)
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,16 +12,19 @@ import numpy as np
 import pandas as pd
 
 from clinfuse.cohort.contract import Contract, LabelSection
+from clinfuse.cohort.ledger import Match
 from clinfuse.cohort.notes import Notes
-from clinfuse.cohort.owners import is_own_row, owners
+from clinfuse.cohort.owners import id_column, is_own_row, owners
 from clinfuse.cohort.records import Task
 from clinfuse.cohort.tables import TableBook, require
 from clinfuse.cohort.visits import Visits, rows_of_records
 from clinfuse.cohort.windows import seconds_after
 from clinfuse.errors import DataError
-from clinfuse.io.ehr import has_clock
+from clinfuse.io.times import has_clock
 
 UNKNOWN = -1
+# What the levels of a label look like: few, short, and each of them more than once.
+_SHOWN_CLASSES, _LONGEST_CLASS = 6, 24
 _TEXT = {
     "LABEL_MISSING": "The label is empty or none of the declared values.",
     "LABEL_NO_ROW": "The label table has no row in the window for this record.",
@@ -72,19 +76,21 @@ def read_outcome(contract: Contract, visits: Visits, book: TableBook, notes: Not
     Raises
     ------
     DataError
-        ``COLUMN_ABSENT``, ``TABLE_JOIN``, ``LABEL_NO_ROW`` (nothing says what no row means), ``LABEL_CONSTANT``
-        (every record has the same label), and what the readers of tables and dates say.
+        ``COLUMN_ABSENT``, ``TABLE_JOIN``, ``LABEL_POSITIVE`` (nothing says which value is the finding),
+        ``LABEL_NO_ROW`` (nothing says what no row means), ``LABEL_NONE_MEET`` (no row of the label table belongs to a
+        record), ``LABEL_CONSTANT`` (every record has the same label), and what the readers of tables and dates say.
     """
     label = contract.label
     none_out = np.zeros(len(visits), dtype=bool)
     if label is None:
         unknown = np.full(len(visits), UNKNOWN, dtype=np.int64)
         return Outcome(unknown, ("negative", "positive"), "binary", none_out)
-    classes, task = _classes(label)
     table = _table(contract, label, visits, book)
     columns = label.columns or (str(label.column),)
     named = [("[label] column", column) for column in columns]
     require(table, [*named, ("[label] time", label.time)])
+    _check_said(label, table, columns)
+    classes, task = _classes(label)
     values = np.stack([_coded(table[column], label) for column in columns], axis=1)
     rows = _rows(contract, label, table, visits, book, notes)
     _check_no_row(label, rows, visits)
@@ -109,6 +115,37 @@ class _Labelled:
     labels: np.ndarray
     reasons: list[str]
     rows: list[_Rows]
+
+
+def _check_said(label: LabelSection, table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Ask which value is the finding, with those that are found where they are levels and no text about a person."""
+    if label.positive is not None or label.classes is not None:
+        return
+    counts = pd.concat([table[column] for column in columns]).value_counts()
+    levels = sorted(str(cell) for cell in counts.index if cell)
+    few = len(levels) <= _SHOWN_CLASSES and all(counts[cell] > 1 and len(cell) <= _LONGEST_CLASS for cell in levels)
+    found = f"{len(levels)} different values in the column"
+    remedy = 'Write the finding in [label], e.g. `positive = ["G40.*"]`; it is never guessed.'
+    if few and levels:
+        found = "the values " + ", ".join(f"{cell!r} ({counts[cell]} rows)" for cell in levels)
+        lines = " or ".join(f"`positive = [{json.dumps(cell, ensure_ascii=False)}]`" for cell in levels)
+        remedy = f"Write the finding in [label]: {lines}."
+    rule = "positive (the finding) or classes"
+    raise DataError("LABEL_POSITIVE", place="[label]", rule=rule, found=found, remedy=remedy)
+
+
+def _check_met(match: Match, table: pd.DataFrame, label: LabelSection, contract: Contract, visits: Visits) -> None:
+    """With no row that belongs to anybody, everybody would be negative."""
+    if match.matched or not match.unmatched:
+        return
+    column, system = id_column(table, label, contract.records, "[label]")
+    raise DataError(
+        "LABEL_NONE_MEET",
+        place="[label]",
+        rule="rows that belong to the records",
+        found=f"{match.unmatched} rows, and none that does",
+        remedy=visits.joins.hint(system, table[column]),
+    )
 
 
 def _classes(label: LabelSection) -> tuple[tuple[str, ...], Task]:
@@ -154,7 +191,9 @@ def _rows(
         items: list[tuple[int, ...]] = [(row,) for row in range(len(visits))]
     else:
         items = owners(table, label, contract.records, visits.joins, "[label]")
-        notes.match(visits.joins.match("label", items))
+        match = visits.joins.match("label", items)
+        _check_met(match, table, label, contract, visits)
+        notes.match(match)
     positions = [np.array(rows, dtype=np.int64) for rows in rows_of_records(items, len(visits))]
     span = label.span
     if label.time is None or span is None:
@@ -258,6 +297,8 @@ def _follow_up(
         rows = np.array([record]) if own else made.rows[record].positions
         seconds = seconds_after(times[rows], visits.times[record], days=by_day[rows] | visits.days[record])
         known = seconds[np.isfinite(seconds)]
+        text = "records were last seen before their index time, by the table."
+        notes.tell("FOLLOW_UP_BEFORE", "label", int(len(known) > 0 and known.max() < 0), text)
         if len(known) and known.max() >= span.high:
             continue
         reason = "FOLLOW_UP_SHORT" if len(known) else "FOLLOW_UP_UNKNOWN"

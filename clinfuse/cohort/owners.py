@@ -42,18 +42,16 @@ def is_own_row(section: Written, table: str | None, records: RecordsSection) -> 
     return table in (None, records.table) and not joined and not other
 
 
-def owners(
-    table: pd.DataFrame, section: Joined, records: RecordsSection, joins: Joins, place: str
-) -> list[tuple[int, ...]]:
-    """For each row of a table the positions of the records it belongs to.
+def id_column(table: pd.DataFrame, section: Joined, records: RecordsSection, place: str) -> tuple[str, str]:
+    """The column by which a table is joined, and the system whose numbers it holds.
 
-    Without ``record_id`` and ``patient_id`` the table is joined by the column that ``[records]`` names, the record's
-    before the patient's.
+    Without ``record_id`` and ``patient_id`` that is the column that ``[records]`` names, the record's before the
+    patient's.
 
     Raises
     ------
     DataError
-        ``COLUMN_ABSENT``, ``TABLE_JOIN``, ``ID_COLLISION``.
+        ``COLUMN_ABSENT``, ``TABLE_JOIN``.
     """
     require(table, [(f"{place} record_id", section.record_id), (f"{place} patient_id", section.patient_id)])
     column, system = section.record_id or section.patient_id, RECORD if section.record_id else PATIENT
@@ -68,7 +66,20 @@ def owners(
             found="none with the name that [records] uses",
             remedy='Add record_id = "COLUMN" or patient_id = "COLUMN" to this section.',
         )
-    system = section.system or system
+    return column, section.system or system
+
+
+def owners(
+    table: pd.DataFrame, section: Joined, records: RecordsSection, joins: Joins, place: str
+) -> list[tuple[int, ...]]:
+    """For each row of a table the positions of the records it belongs to, joined by its :func:`id_column`.
+
+    Raises
+    ------
+    DataError
+        ``COLUMN_ABSENT``, ``TABLE_JOIN``, ``ID_COLLISION``, ``ID_DAMAGED``.
+    """
+    column, system = id_column(table, section, records, place)
     numbers = plain_ids(table[column], joins.width.get(system), f"{place} {column}")
     known = {number: joins.records(system, number) for number in set(numbers)}
     return [known[number] for number in numbers]

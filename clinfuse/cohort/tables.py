@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import final
@@ -12,10 +13,15 @@ import pandas as pd
 
 from clinfuse.cohort.contract import TablesSection
 from clinfuse.cohort.declarations import Written
+from clinfuse.cohort.notes import Notes
 from clinfuse.errors import ClinfuseError, DataError
+from clinfuse.io.cells import nearest_name
 from clinfuse.io.dialect import Dialect
-from clinfuse.io.ehr import parse_times
 from clinfuse.io.tables import read_table
+from clinfuse.io.times import read_times
+
+# Two letters at least, so that a Windows drive is none.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|file:", re.IGNORECASE)
 
 
 def dialect_of(tables: TablesSection, section: Written | None = None) -> Dialect:
@@ -42,8 +48,17 @@ def inside(root: Path, name: str | Path) -> Path:
     Raises
     ------
     DataError
-        ``FILE_OUTSIDE`` where the path, or a link on it, leads out of the folder.
+        ``FILE_OUTSIDE`` where the path, or a link on it, leads out of the folder; ``FILE_URL`` where it is an
+        address: nothing is ever fetched.
     """
+    if _ADDRESS.match(str(name)):
+        raise DataError(
+            "FILE_URL",
+            place="a file of the export",
+            rule="paths of files inside the cohort folder",
+            found="an address",
+            remedy="Copy the file into the folder and write its path.",
+        )
     path = Path(os.path.normpath(root / name))
     try:
         target = path.resolve()
@@ -70,11 +85,15 @@ class TableBook:
         The cohort folder, resolved.
     tables : TablesSection
         How they are written unless a section says otherwise.
+    notes : Notes, optional
+        Where it is told what had to become missing.
     """
 
-    def __init__(self, root: Path, tables: TablesSection) -> None:
+    def __init__(self, root: Path, tables: TablesSection, notes: Notes | None = None) -> None:
         self._root = root
         self._tables = tables
+        self._notes = notes or Notes()
+        self._told: set[tuple[str, str]] = set()
         self._read: dict[tuple[str, Dialect], pd.DataFrame] = {}
 
     def dialect(self, section: Written | None) -> Dialect:
@@ -117,7 +136,7 @@ class TableBook:
         return inside(self._root, one).resolve() == inside(self._root, other).resolve()
 
     def times(self, table: pd.DataFrame, column: str, section: Written | None, place: str) -> np.ndarray:
-        """A column of dates and times, datetime64[s], NaT where empty.
+        """A column of dates and times, datetime64[s], NaT where empty; dates that cannot be are told and are NaT.
 
         Raises
         ------
@@ -125,9 +144,14 @@ class TableBook:
             What the reader says of dates it cannot read, with `place` in front.
         """
         try:
-            return parse_times(table[column], self.dialect(section))
+            read = read_times(table[column], self.dialect(section))
         except ClinfuseError as error:
             raise error.at(place) from None
+        if (place, column) not in self._told:
+            self._told.add((place, column))
+            text = f"dates of column {column} cannot be and are treated as missing."
+            self._notes.tell("EHR_DATE", place, read.impossible, text)
+        return read.values
 
 
 def require(table: pd.DataFrame, columns: Sequence[tuple[str, str | None]]) -> None:
@@ -146,10 +170,23 @@ def require(table: pd.DataFrame, columns: Sequence[tuple[str, str | None]]) -> N
     """
     for place, column in columns:
         if column is not None and column not in table.columns:
+            near = nearest_name(column, table.columns)
             raise DataError(
                 "COLUMN_ABSENT",
                 place=place,
                 rule=f"a column named '{column}'",
                 found="none of this name among the columns of the table",
-                remedy="Correct the name; upper and lower case matter.",
+                remedy=f"Did you mean '{near}'?" if near else "Correct the name; upper and lower case matter.",
             )
+
+
+def lines_of(table: pd.DataFrame, rows: Sequence[int]) -> str:
+    """Where rows of a table stand in its file, as a text editor or Excel counts.
+
+    Examples
+    --------
+    >>> lines_of(pd.DataFrame({"a": ["1", "2", "3"]}, index=pd.Index([2, 3, 7], name="line")), [0, 2])
+    'Line 2, 7'
+    """
+    places = ", ".join(str(place) for place in table.index[list(rows)])
+    return f"{str(table.index.name or 'row').capitalize()} {places}"

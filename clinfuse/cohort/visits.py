@@ -13,9 +13,10 @@ from clinfuse.cohort.contract import Contract, RecordsSection
 from clinfuse.cohort.joins import PATIENT, RECORD, Joins, plain_ids, read_systems
 from clinfuse.cohort.keys import KeyRing
 from clinfuse.cohort.notes import Notes
-from clinfuse.cohort.tables import TableBook, require
+from clinfuse.cohort.tables import TableBook, lines_of, require
 from clinfuse.errors import DataError
-from clinfuse.io.ehr import decimal_number, written_with_clock
+from clinfuse.io.cells import decimal_number
+from clinfuse.io.times import written_with_clock
 
 
 @final
@@ -81,7 +82,7 @@ def read_visits(contract: Contract, book: TableBook, ring: KeyRing, notes: Notes
     own = table[section.record_id] if section.record_id is not None else written
     records = plain_ids(own, width.get(RECORD) if section.record_id is not None else None, "[records] record_id")
     whole = _identified(table, records, written, notes)
-    table, records, patients = table[whole].reset_index(drop=True), records[whole], written[whole]
+    table, records, patients = table[whole], records[whole], written[whole]
     times, days = _times(table, section, book)
     joins = Joins(list(records), list(patients), read_systems(contract, book, notes), width)
     visits = Visits(
@@ -125,17 +126,18 @@ def _identified(table: pd.DataFrame, records: np.ndarray, patients: np.ndarray, 
     """Which rows have both ids and do not repeat another row."""
     named = (records != "") & (patients != "")
     for row in np.flatnonzero(~named):
-        text = f"Row {row + 1} of the records table has no record id or no patient id."
+        text = f"{lines_of(table, [int(row)])} of the records table has no record id or no patient id."
         notes.exclude("ID_MISSING", "records", text, damaged=True)
     content = table.assign(**{"\0record": records, "\0patient": patients})
     repeated = content.duplicated().to_numpy() & named
     for row in np.flatnonzero(repeated):
-        notes.exclude("RECORD_REPEATED", "records", f"Row {row + 1} of the records table repeats an earlier one.")
+        text = f"{lines_of(table, [int(row)])} of the records table repeats an earlier one."
+        notes.exclude("RECORD_REPEATED", "records", text)
     whole = named & ~repeated
     again = pd.Series(records).where(pd.Series(whole)).duplicated(keep=False).to_numpy() & whole
     if again.any():
-        rows = ", ".join(str(row + 1) for row in np.flatnonzero(again)[:6])
-        found = f"the same id with different contents in rows {rows}{' and others' if again.sum() > 6 else ''}"
+        rows = lines_of(table, np.flatnonzero(again)[:6].tolist()).lower()
+        found = f"the same id with different contents in {rows}{' and others' if again.sum() > 6 else ''}"
         _refuse("RECORD_CONFLICT", "record_id", "one row for each record", found)
     return whole
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import zoneinfo
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NoReturn, final
+from typing import Literal, NoReturn, final
 
 from clinfuse.errors import ConfigError
 
@@ -29,11 +30,19 @@ class Dialect:
         ``strptime`` format of dates and times, e.g. ``"%d.%m.%Y %H:%M"``; empty for ISO 8601.
     missing : tuple of str
         Cells that mean "no value"; they are read as empty text. An empty cell always means that.
+    header : {"ask", "first row", "none"}
+        Whether the first row names the columns; without names they are called 1, 2, and so on. ``"ask"`` refuses a
+        table whose first row consists of numbers, as it may be the first patient.
+    sheet : str or int
+        Name or number (from 1) of the sheet of a workbook; empty: the only one.
+    time_zone : str
+        Zone, e.g. ``"Europe/Berlin"``, in whose local time moments written with an offset or a zone are understood;
+        times without one are local as they stand. Empty: times with an offset are refused.
 
     Raises
     ------
     ConfigError
-        ``TABLES_DELIMITER``, ``TABLES_DECIMAL``, ``TABLES_ENCODING``.
+        ``TABLES_DELIMITER``, ``TABLES_DECIMAL``, ``TABLES_ENCODING``, ``TABLES_HEADER``, ``TABLES_ZONE``.
     """
 
     delimiter: str = ","
@@ -41,6 +50,9 @@ class Dialect:
     encoding: str = "utf-8"
     dates: str = ""
     missing: tuple[str, ...] = ("",)
+    header: Literal["ask", "first row", "none"] = "ask"
+    sheet: str | int = ""
+    time_zone: str = ""
 
     def __post_init__(self) -> None:
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
@@ -51,6 +63,17 @@ class Dialect:
             codecs.lookup(self.encoding)
         except LookupError:
             self._refuse("TABLES_ENCODING", "encoding", 'a known encoding, e.g. "utf-8" or "cp1252"')
+        if self.header not in ("ask", "first row", "none"):
+            self._refuse("TABLES_HEADER", "header", '"first row" or "none"')
+        if self.time_zone:
+            self._check_zone()
+
+    def _check_zone(self) -> None:
+        try:
+            zoneinfo.ZoneInfo(self.time_zone)
+        # Another name is absent, a path or no key; all three are other errors.
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            self._refuse("TABLES_ZONE", "time_zone", 'a known time zone, e.g. "Europe/Berlin" or "UTC"')
 
     @staticmethod
     def _refuse(code: str, key: str, rule: str) -> NoReturn:

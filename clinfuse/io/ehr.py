@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal, NoReturn, final
 
 import numpy as np
 import pandas as pd
 
 from clinfuse.errors import ConfigError, DataError, DataWarning
+from clinfuse.io.cells import (
+    DECIMAL,
+    LIMIT,
+    MISSING_WORDS,
+    TEXT,
+    counted_kinds,
+    decimal_number,
+    is_infinite,
+    kind_of,
+    limit_of,
+    nearest_name,
+    places_of,
+)
 from clinfuse.io.dialect import Dialect
 
 _YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
-_BOUND = re.compile(r"([<>]=?|≤|≥)\s*(.*)")
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?", re.ASCII)
-_SHOWN_ROWS = 3
-_CLOCK_PARTS = ("%H", "%I", "%X", "%c")
-_DAY_LENGTH = len("2024-05-01")
+OTHER_LEVEL = "other"
+# Names and remarks differ from row to row; the levels of a category repeat.
+_FEW_LEVELS, _MOST_LEVELS = 10, 200
 
 
 @final
@@ -40,13 +49,17 @@ class ColumnRule:
         Numbers outside cannot be: they become missing, with a `DataWarning`.
     missing : tuple of str
         Further cells that mean "no value" in this column.
-    bounds : {"refuse", "limit", "missing"}
+    censored : {"refuse", "limit", "missing"}
         What to do with ``<5`` or ``>=90``: refuse, take the limit itself, or treat as missing.
+    text : {"refuse", "missing"}
+        What to do with cells of a number column that hold no number, such as ``neg``, ``1+`` or ``12 (H)``.
+    unlisted : {"refuse", "other", "missing"}
+        What to do with a level that is not among the declared ones; ``"other"`` adds a level of that name.
 
     Raises
     ------
     ConfigError
-        ``COLUMN_KIND``, ``COLUMN_LEVELS``, ``COLUMN_ANSWERS``, ``COLUMN_RANGE``, ``COLUMN_BOUNDS``.
+        ``COLUMN_KIND``, ``COLUMN_LEVELS``, ``COLUMN_ANSWERS``, ``COLUMN_RANGE``, ``COLUMN_CENSORED``.
     """
 
     kind: Literal["number", "category", "yes/no"] = "number"
@@ -55,7 +68,9 @@ class ColumnRule:
     no: tuple[str, ...] = ()
     range: tuple[float, float] = (-math.inf, math.inf)
     missing: tuple[str, ...] = ()
-    bounds: Literal["refuse", "limit", "missing"] = "refuse"
+    censored: Literal["refuse", "limit", "missing"] = "refuse"
+    text: Literal["refuse", "missing"] = "refuse"
+    unlisted: Literal["refuse", "other", "missing"] = "refuse"
 
     def __post_init__(self) -> None:
         if self.kind not in ("number", "category", "yes/no"):
@@ -66,16 +81,50 @@ class ColumnRule:
             self._refuse("COLUMN_ANSWERS", "yes and no declared together, and no answer in both")
         if not self.range[0] < self.range[1]:
             self._refuse("COLUMN_RANGE", "a range [low, high] with low below high")
-        if self.bounds not in ("refuse", "limit", "missing"):
-            self._refuse("COLUMN_BOUNDS", 'bounds "refuse", "limit" or "missing"')
+        if self.censored not in ("refuse", "limit", "missing"):
+            self._refuse("COLUMN_CENSORED", 'censored "refuse", "limit" or "missing"')
 
     @staticmethod
     def _refuse(code: str, rule: str) -> NoReturn:
         raise ConfigError(code, place="column", rule=rule, found="another value", remedy="Correct cohort.toml.")
 
 
+@final
+@dataclass(frozen=True)
+class Told:
+    """Cells that were read otherwise than as a plain value: how many, and what of them.
+
+    Parameters
+    ----------
+    code : str
+    number : int
+    text : str
+        Follows the number in a sentence.
+    """
+
+    code: str
+    number: int
+    text: str
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ReadColumn:
+    """One column as numbers.
+
+    Parameters
+    ----------
+    values : ndarray of float64, (rows,)
+        NaN where missing.
+    told : tuple of Told
+    """
+
+    values: np.ndarray
+    told: tuple[Told, ...]
+
+
 def read_ehr(table: pd.DataFrame, columns: Mapping[str, ColumnRule], dialect: Dialect | None = None) -> pd.DataFrame:
-    """The declared columns as numbers.
+    """The declared columns as numbers; what had to become missing is said in a `DataWarning`.
 
     Parameters
     ----------
@@ -96,7 +145,8 @@ def read_ehr(table: pd.DataFrame, columns: Mapping[str, ColumnRule], dialect: Di
     ------
     DataError
         ``EHR_COLUMN`` absent; ``EHR_NUMBER`` a cell that is no decimal number; ``EHR_LEVEL`` an undeclared category;
-        ``EHR_ANSWER`` neither yes nor no. Messages name the column and the row, never the cell.
+        ``EHR_FREE_TEXT`` a category with as many levels as cells; ``EHR_ANSWER`` neither yes nor no. Messages name
+        the column and the line, never the cell.
 
     Examples
     --------
@@ -106,16 +156,27 @@ def read_ehr(table: pd.DataFrame, columns: Mapping[str, ColumnRule], dialect: Di
     >>> read_ehr(table, rules, Dialect(decimal=",")).to_numpy().tolist()
     [[1.5, 1.0], [nan, 0.0]]
     """
-    dialect = dialect or Dialect()
-    absent = [name for name in columns if name not in table.columns]
-    if absent:
-        _refuse("EHR_COLUMN", f"column {absent[0]!r}", "every declared column in the table", "none", _NAMES)
-    converted = {name: _column(name, table[name], rule, dialect) for name, rule in columns.items()}
+    converted = {}
+    for name, rule in columns.items():
+        if name not in table.columns:
+            near = nearest_name(name, table.columns)
+            remedy = f"Did you mean {near!r}?" if near else "Compare the names with the first row of the table."
+            _refuse("EHR_COLUMN", f"column {name!r}", "every declared column in the table", "none of this name", remedy)
+        read = read_column(name, table[name], rule, dialect or Dialect())
+        for told in read.told:
+            warnings.warn(f"column {name!r}: {told.number} {told.text}", DataWarning, stacklevel=2)
+        converted[name] = read.values
     return pd.DataFrame(converted, index=table.index, columns=list(columns), dtype=np.float64)
 
 
 def column_levels(cells: pd.Series, rule: ColumnRule) -> tuple[str, ...]:
     """The levels of a category column: those declared, else those that occur, sorted; missing cells apart.
+
+    Raises
+    ------
+    DataError
+        ``EHR_FREE_TEXT`` where levels are not declared and hardly one occurs twice: such a column holds remarks,
+        names or numbers, and its cells must not become names of levels, which are printed.
 
     Examples
     --------
@@ -123,128 +184,72 @@ def column_levels(cells: pd.Series, rule: ColumnRule) -> tuple[str, ...]:
     >>> column_levels(pandas.Series(["m", "", "f", "?"]), ColumnRule("category", missing=("?",)))
     ('f', 'm')
     """
-    return rule.levels or tuple(sorted(set(cells) - {"", *rule.missing}))
+    if rule.levels:
+        return (*rule.levels, OTHER_LEVEL) if rule.unlisted == "other" else rule.levels
+    known = cells[~cells.isin(["", *rule.missing])]
+    distinct = known.nunique()
+    if distinct > _MOST_LEVELS or (distinct > _FEW_LEVELS and 2 * distinct > len(known)):
+        found = f"{distinct} different values in {len(known)} cells"
+        remedy = "Leave the column out, or declare its `levels`."
+        _refuse("EHR_FREE_TEXT", f"column {cells.name!r}", "a category whose levels repeat", found, remedy)
+    return tuple(sorted(set(known)))
 
 
-def parse_times(cells: pd.Series, dialect: Dialect | None = None) -> np.ndarray:
-    """Dates and times of a column of text, local time as written; a date alone is its midnight.
+def read_column(name: str, cells: pd.Series, rule: ColumnRule, dialect: Dialect) -> ReadColumn:
+    """One column as numbers, with what had to become missing.
 
     Parameters
     ----------
+    name : str
+        For messages.
     cells : Series of str
-    dialect : Dialect, optional
-        Its ``dates`` is the ``strptime`` format; empty or absent: ISO 8601 (``2024-05-01 09:30``), nothing else.
-
-    Returns
-    -------
-    ndarray of datetime64[s], (rows,)
-        NaT where the cell is empty.
+        With the index that `read_table` gave it, so that messages can name lines.
+    rule : ColumnRule
+    dialect : Dialect
 
     Raises
     ------
     DataError
-        ``EHR_TIME`` where a cell is written in another way, or names a date that does not exist.
+        ``EHR_NUMBER``, ``EHR_LEVEL``, ``EHR_FREE_TEXT``, ``EHR_ANSWER``.
 
     Examples
     --------
     >>> import pandas
-    >>> parse_times(pandas.Series(["01.05.2024", ""]), Dialect(dates="%d.%m.%Y")).astype(str).tolist()
-    ['2024-05-01T00:00:00', 'NaT']
+    >>> read = read_column("CRP", pandas.Series(["<5", "inf", "7"]), ColumnRule(censored="limit"), Dialect())
+    >>> read.values.tolist(), [(told.code, told.number) for told in read.told]
+    ([5.0, nan, 7.0], [('EHR_CENSORED', 1), ('EHR_INFINITE', 1)])
     """
-    style = (dialect or Dialect()).dates
-
-    def convert(cell: str) -> np.datetime64 | None:
-        try:
-            if style:
-                moment = datetime.strptime(cell, style)
-            else:
-                moment = datetime.fromisoformat(cell if _ISO.fullmatch(cell) else "")
-            return None if moment.tzinfo else np.datetime64(moment.isoformat(), "s")
-        except ValueError:
-            return None
-
-    known = {cell: convert(cell) for cell in set(cells) - {""}}
-    refused = {cell for cell, moment in known.items() if moment is None}
-    if refused:
-        rule = f"dates written as {style or 'YYYY-MM-DD HH:MM:SS'}"
-        remedy = 'Declare how this table writes dates, e.g. dates = "%d.%m.%Y %H:%M".'
-        _refuse_cells("EHR_TIME", str(cells.name), cells, refused, rule=rule, remedy=remedy)
-    times = [known[cell] if cell else np.datetime64("NaT", "s") for cell in cells]
-    return np.array(times, dtype="datetime64[s]")
-
-
-def has_clock(cells: pd.Series, dialect: Dialect | None = None) -> np.ndarray:
-    """Whether each cell of a column of dates says a time of day.
-
-    Spreadsheets and databases write a day as its midnight, so a column in which every cell is a midnight says none.
-
-    Parameters
-    ----------
-    cells : Series of str
-        Such that `parse_times` reads them.
-    dialect : Dialect, optional
-        As for `parse_times`.
-
-    Returns
-    -------
-    ndarray of bool, (rows,)
-        False where the cell is empty.
-
-    Raises
-    ------
-    DataError
-        As `parse_times`.
-
-    Examples
-    --------
-    >>> import pandas
-    >>> has_clock(pandas.Series(["2024-05-01", "2024-05-01 09:30", ""])).tolist()
-    [False, True, False]
-    >>> has_clock(pandas.Series(["2024-05-01 00:00", "2024-05-02 00:00"])).tolist()
-    [False, False]
-    """
-    times = parse_times(cells, dialect)
-    known = ~np.isnat(times)
-    if (times[known] == times[known].astype("datetime64[D]")).all():
-        return np.zeros(len(times), dtype=bool)
-    return known & written_with_clock(cells, dialect)
-
-
-def written_with_clock(cells: pd.Series, dialect: Dialect | None = None) -> np.ndarray:
-    """Whether each cell is written in a way that holds a time of day, even if that is midnight.
-
-    Examples
-    --------
-    >>> import pandas
-    >>> written_with_clock(pandas.Series(["01.05.2024"]), Dialect(dates="%d.%m.%Y")).tolist()
-    [False]
-    """
-    style = (dialect or Dialect()).dates
-    if style:
-        return np.full(len(cells), any(part in _CLOCK_PARTS for part in re.findall("%.", style)), dtype=bool)
-    return np.array([len(cell) > _DAY_LENGTH for cell in cells], dtype=bool)
-
-
-_NAMES = "Compare the names in cohort.toml with the first row of the table."
-
-
-def _column(name: str, cells: pd.Series, rule: ColumnRule, dialect: Dialect) -> np.ndarray:
-    """(rows,) float64."""
     codes, distinct = pd.factorize(cells)
-    values = np.full(len(distinct), np.nan)
+    values, odd = np.full(len(distinct), np.nan), np.full(len(distinct), "", dtype=object)
     refused: set[str] = set()
     convert = _converter(cells, rule, dialect)
     for i, cell in enumerate(distinct):
         if cell == "" or cell in rule.missing:
             continue
         value = convert(cell)
-        if value is None:
-            refused.add(cell)
-        else:
+        if value is not None:
             values[i] = value
+        else:
+            odd[i], values[i] = _allowed(cell, rule, dialect)
+            if not odd[i]:
+                refused.add(cell)
     if refused:
         _explain(name, cells, refused, rule, dialect)
-    return _within_range(name, values[codes], rule)
+    read, how = values[codes], odd[codes]
+    outside = (read < rule.range[0]) | (read > rule.range[1])
+    if rule.kind == "number" and outside.any():
+        read, how[outside] = np.where(outside, np.nan, read), "EHR_RANGE"
+    told = tuple(Told(code, int((how == code).sum()), text) for code, text in _TEXTS.items() if (how == code).any())
+    return ReadColumn(read, told)
+
+
+_TEXTS = {
+    "EHR_CENSORED": "limits of measurement are taken as declared.",
+    "EHR_INFINITE": "cells that say infinity are treated as missing.",
+    "EHR_TEXT": "cells without a number are treated as missing.",
+    "EHR_UNLISTED": "cells with a level that is not declared are taken as declared.",
+    "EHR_RANGE": "cells outside the declared range are treated as missing.",
+}
 
 
 def _converter(cells: pd.Series, rule: ColumnRule, dialect: Dialect) -> Callable[[str], float | None]:
@@ -257,72 +262,58 @@ def _converter(cells: pd.Series, rule: ColumnRule, dialect: Dialect) -> Callable
     if rule.kind == "yes/no":
         answers = {**dict.fromkeys(_YES, 1.0), **dict.fromkeys(_NO, 0.0)}
         return lambda cell: answers.get(cell.casefold())
-    return lambda cell: _bounded(cell, rule.bounds, dialect.decimal)
+    return lambda cell: decimal_number(cell, dialect.decimal)
 
 
-def _bounded(cell: str, bounds: str, decimal: str) -> float | None:
-    limit = _BOUND.fullmatch(cell)
-    if limit is None:
-        return decimal_number(cell, decimal)
-    value = decimal_number(limit[2], decimal)
-    if value is None or bounds == "refuse":
-        return None
-    return value if bounds == "limit" else math.nan
-
-
-def decimal_number(cell: str, decimal: str) -> float | None:
-    """The number written in a cell; None where it is none: thousands separators, units, signs of comparison.
-
-    Examples
-    --------
-    >>> [decimal_number(cell, ",") for cell in ("-1,5", "3", "1.5", "1.234,5", "5 mg", "inf")]
-    [-1.5, 3.0, None, None, None, None]
-    """
-    sign = re.escape(decimal)
-    if not re.fullmatch(rf"[+-]?(?:[0-9]+(?:{sign}[0-9]*)?|{sign}[0-9]+)(?:[eE][+-]?[0-9]+)?", cell):
-        return None
-    value = float(cell.replace(decimal, "."))
-    return value if math.isfinite(value) else None
+def _allowed(cell: str, rule: ColumnRule, dialect: Dialect) -> tuple[str, float]:
+    """Code and value of a cell that is no plain value but was foreseen; no code where it was not."""
+    if rule.kind == "category" and rule.unlisted != "refuse":
+        return "EHR_UNLISTED", float(len(rule.levels)) if rule.unlisted == "other" else math.nan
+    if rule.kind != "number":
+        return "", math.nan
+    if is_infinite(cell, dialect.decimal):
+        return "EHR_INFINITE", math.nan
+    limit = limit_of(cell, dialect.decimal)
+    if limit is not None and rule.censored != "refuse":
+        return "EHR_CENSORED", limit if rule.censored == "limit" else math.nan
+    if limit is None and rule.text == "missing" and kind_of(cell, dialect.decimal) != DECIMAL:
+        return "EHR_TEXT", math.nan
+    return "", math.nan
 
 
 def _explain(name: str, cells: pd.Series, refused: set[str], rule: ColumnRule, dialect: Dialect) -> NoReturn:
-    """Refuse, saying what kind of cells stand in the way, never which."""
+    """Refuse, saying how many cells of which kind stand in the way, never which cells."""
+    place = f"column {name!r}, {places_of(cells, refused)}"
+    odd = cells[cells.isin(list(refused))]
     if rule.kind == "category":
-        _refuse_cells("EHR_LEVEL", name, cells, refused, rule="a declared level", remedy="Add it to `levels`.")
+        remedy = 'Add the level to `levels`, or write `unlisted = "other"` to give such cells a level of their own.'
+        _refuse("EHR_LEVEL", place, "a declared level", f"{len(odd)} cells with another one", remedy)
     if rule.kind == "yes/no":
-        remedy = 'Declare how they are written, e.g. yes = ["ja"], no = ["nein"].'
-        _refuse_cells("EHR_ANSWER", name, cells, refused, rule="an answer declared as yes or no", remedy=remedy)
-    other = "," if dialect.decimal == "." else "."
-    found, remedy = "text", 'List what means "no value" under `missing`, or declare kind = "category".'
-    if any(_BOUND.fullmatch(cell) for cell in refused):
-        found, remedy = "a sign of comparison", 'Write bounds = "limit" to take the limit, or bounds = "missing".'
-    elif any(decimal_number(cell, other) is not None for cell in refused):
-        found, remedy = (
-            f"{other!r} as decimal sign",
-            f'Write decimal = "{other}" for this table, if all its numbers do.',
-        )
+        remedy = 'Declare how they are written, e.g. `yes = ["ja"], no = ["nein"]`.'
+        _refuse("EHR_ANSWER", place, "an answer declared as yes or no", f"{len(odd)} other cells", remedy)
+    kinds = counted_kinds(odd, dialect.decimal)
+    found = ", ".join(f"{number} cells {kind}" for kind, number in kinds.items())
+    mixed = any(dialect.decimal in cell and decimal_number(cell, dialect.decimal) is not None for cell in set(cells))
     rule_text = f"decimal numbers with {dialect.decimal!r}"
-    _refuse_cells("EHR_NUMBER", name, cells, refused, rule=rule_text, found=found, remedy=remedy)
+    _refuse("EHR_NUMBER", place, rule_text, found, _number_remedy(odd, kinds, dialect, mixed=mixed))
 
 
-def _refuse_cells(
-    code: str, name: str, cells: pd.Series, refused: set[str], *, rule: str, remedy: str, found: str = "something else"
-) -> NoReturn:
-    """Name the first rows that hold one of these cells; rows count from 1 below the header."""
-    rows = np.flatnonzero(cells.isin(list(refused)).to_numpy()) + 1
-    shown = ", ".join(str(row) for row in rows[:_SHOWN_ROWS])
-    more = f" and {len(rows) - _SHOWN_ROWS} more" if len(rows) > _SHOWN_ROWS else ""
-    _refuse(code, f"column {name!r}, row {shown}{more}", rule, found, remedy)
-
-
-def _within_range(name: str, values: np.ndarray, rule: ColumnRule) -> np.ndarray:
-    outside = (values < rule.range[0]) | (values > rule.range[1])
-    if rule.kind != "number" or not outside.any():
-        return values
-    count = int(outside.sum())
-    message = f"column {name!r}: {count} of {len(values)} cells outside the declared range are treated as missing"
-    warnings.warn(message, DataWarning, stacklevel=4)
-    return np.where(outside, np.nan, values)
+def _number_remedy(odd: pd.Series, kinds: Mapping[str, int], dialect: Dialect, *, mixed: bool) -> str:
+    words = [word for word in MISSING_WORDS if (odd == word).any()]
+    other = "," if dialect.decimal == "." else "."
+    if set(kinds) == {TEXT} and odd.isin(words).all():
+        listed = ", ".join(f'"{word}"' for word in words)
+        return f"Write `missing = [{listed}]` if that means that there is no value."
+    if DECIMAL in kinds and not mixed:
+        return f'Write `decimal = "{other}"` in the section of this table, if all its numbers are written so.'
+    if DECIMAL in kinds:
+        return "Export the column with one decimal sign: two cannot be told from thousands separators."
+    if set(kinds) == {LIMIT}:
+        return 'Write `censored = "limit"` to take the limit, or `censored = "missing"`.'
+    if LIMIT in kinds:
+        return 'Write `censored = "limit", text = "missing"` to take limits and leave the other cells out.'
+    remedy = 'Write `text = "missing"` to leave these cells out'
+    return f'{remedy}, or `kind = "category"` if all cells are such words.'
 
 
 def _refuse(code: str, place: str, rule: str, found: str, remedy: str) -> NoReturn:

@@ -6,24 +6,57 @@ step, by declared columns.
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, final
 
 import numpy as np
 import pandas as pd
 
 from clinfuse.errors import DataError
+from clinfuse.io.budget import check_size
+from clinfuse.io.cells import decimal_number
 from clinfuse.io.dialect import Dialect
+from clinfuse.io.text_tables import read_text
 from clinfuse.io.typed_tables import read_parquet, read_xlsx
 
 __all__ = ["Dialect", "read_table"]
 
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_NOT_TEXT = (b"PK\x03\x04", b"PAR1", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"%PDF", b"\x80\x04", b"\x80\x05")
-_OTHER_DELIMITERS = ",;\t|"
+# Beyond these a table is no longer read as a whole: a wide pivot, or the raw stream of a monitor.
+MOST_COLUMNS = 4096
+MOST_ROWS = 20_000_000
+# Text grows about fourfold when its cells become objects.
+_GROWTH = 4
+_AGAIN = "Export the table again."
+_MAGIC = {
+    b"PK\x03\x04": "a workbook or an archive",
+    b"PAR1": "a Parquet file",
+    b"\xd0\xcf\x11\xe0": "an old Excel or Word file",
+    b"\x1f\x8b": "a compressed file",
+    b"%PDF": "a PDF document",
+    b"{\\rtf": "a text document",
+    b"SQLite format 3": "a database",
+    b"\x00\x05\x16\x07": "a macOS companion file",
+    b"\x00\x05\x16\x00": "a macOS companion file",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"\x80\x02": "a Python pickle",
+    b"\x80\x03": "a Python pickle",
+    b"\x80\x04": "a Python pickle",
+    b"\x80\x05": "a Python pickle",
+}
+_PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<table")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """Names and columns of a table, and where its rows stand; ``unit`` says what the numbers count."""
+
+    names: list[str]
+    columns: list[list[str]]
+    places: list[int]
+    unit: str
 
 
 def read_table(file: Path, dialect: Dialect | None = None) -> pd.DataFrame:
@@ -36,20 +69,22 @@ def read_table(file: Path, dialect: Dialect | None = None) -> pd.DataFrame:
     Parameters
     ----------
     file : Path
-        ``.csv`` or ``.txt`` (delimiter as declared), ``.tsv``, ``.parquet``, ``.xlsx`` (one sheet).
+        ``.csv`` or ``.txt`` (delimiter as declared), ``.tsv``, ``.parquet``, ``.xlsx``.
     dialect : Dialect, optional
         Default: comma, point, UTF-8, ISO dates, only empty cells missing.
 
     Returns
     -------
     DataFrame of str (object)
-        Columns named as in the first row, rows 0, 1, ... in the order of the file.
+        Columns named as in the first row, rows in the order of the file. The index, named ``"line"``, is where a
+        text editor or Excel shows the row; of a Parquet file it is named ``"row"`` and counts from 1.
 
     Raises
     ------
     DataError
         ``TABLE_OPEN``, ``TABLE_FORMAT``, ``TABLE_ENCODING``, ``TABLE_DELIMITER``, ``TABLE_EMPTY``, ``TABLE_QUOTES``,
-        ``TABLE_NUL``, ``TABLE_COLUMNS``, ``TABLE_TYPE``, ``TABLE_FORMULA``, ``TABLE_SHEETS``, ``EHR_RAGGED``.
+        ``TABLE_NUL``, ``TABLE_LINES``, ``TABLE_CELL``, ``TABLE_COLUMNS``, ``TABLE_HEADER``, ``TABLE_SIZE``,
+        ``TABLE_TYPE``, ``TABLE_FORMULA``, ``TABLE_SHEETS``, ``EHR_RAGGED``, ``BOMB``.
 
     Examples
     --------
@@ -63,80 +98,91 @@ def read_table(file: Path, dialect: Dialect | None = None) -> pd.DataFrame:
     """
     dialect = dialect or Dialect()
     kind = file.suffix.lower()
+    data = _bytes(file, kind)
+    if kind == ".parquet":
+        names, columns = read_parquet(data, dialect, most=(MOST_ROWS, MOST_COLUMNS))
+        cells = _Cells(names, columns, list(range(1, len(columns[0]) + 1)) if columns else [], "row")
+    elif kind == ".xlsx":
+        cells = _named(*read_xlsx(data, dialect), dialect)
+    elif kind in (".csv", ".txt", ".tsv"):
+        _check_text(data)
+        cells = _named(*read_text(data, dialect, "\t" if kind == ".tsv" else dialect.delimiter), dialect)
+    else:
+        _refuse("TABLE_FORMAT", "a .csv, .txt, .tsv, .parquet or .xlsx file", "another", "Save the table as CSV.")
+    return _frame(cells, set(dialect.missing) | {""})
+
+
+def _bytes(file: Path, kind: str) -> bytes:
     try:
-        data = file.read_bytes()
+        size = file.stat().st_size
+        check_size("table", size * (_GROWTH if kind in (".csv", ".txt", ".tsv") else 1))
+        data = file.read_bytes() if file.is_file() else b""
     except OSError:
         _refuse("TABLE_OPEN", "a file that can be opened", "one that cannot", "Check its name in cohort.toml.")
     if not data:
         _refuse("TABLE_EMPTY", "a header row and at least one row", "an empty file", _AGAIN)
-    if kind == ".parquet":
-        names, columns = read_parquet(data, dialect)
-    elif kind == ".xlsx":
-        names, columns = read_xlsx(data, dialect)
-    elif kind in (".csv", ".txt", ".tsv"):
-        names, columns = _read_text(data, dialect, "\t" if kind == ".tsv" else dialect.delimiter)
+    return data
+
+
+def _check_text(data: bytes) -> None:
+    """Refuse what only calls itself a text table, by its first bytes, and more rows than can be held."""
+    found = next((what for mark, what in _MAGIC.items() if data.startswith(mark)), "")
+    if data[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_PAGES):
+        found = "a web page"
+    if found:
+        remedy = "Give it the ending of its format, or save the table as CSV."
+        _refuse("TABLE_FORMAT", "text in a .csv, .txt or .tsv file", f"{found} under that name", remedy)
+    if data.count(b"\n") > MOST_ROWS:
+        _too_large(f"at most {MOST_ROWS:,} rows")
+
+
+def _too_large(rule: str) -> NoReturn:
+    remedy = "Keep the patients and the columns of the study only."
+    _refuse("TABLE_SIZE", rule, "more", remedy)
+
+
+def _named(rows: list[list[str]], lines: list[int], dialect: Dialect) -> _Cells:
+    """Cut the header row off, or number the columns of a table that has none."""
+    if not rows:
+        return _Cells([], [], [], "line")
+    width = len(rows[0])
+    if width > MOST_COLUMNS:
+        _too_large(f"at most {MOST_COLUMNS:,} columns")
+    if dialect.header == "none":
+        names = [str(k + 1) for k in range(width)]
     else:
-        _refuse("TABLE_FORMAT", "a .csv, .txt, .tsv, .parquet or .xlsx file", "another", "Save the table as CSV.")
-    return _frame(names, columns, set(dialect.missing) | {""})
+        if dialect.header == "ask":
+            _check_header(rows[0])
+        names, rows, lines = rows[0], rows[1:], lines[1:]
+    return _Cells(names, [list(column) for column in zip(*rows, strict=True)], lines, "line")
 
 
-def _frame(names: list[str], columns: list[list[str]], missing: set[str]) -> pd.DataFrame:
-    names = [name.strip() for name in names]
+def _check_header(cells: list[str]) -> None:
+    """A first row of numbers is the first patient more often than a row of names; its cells are never shown."""
+    written = [cell.strip() for cell in cells if cell.strip()]
+    numbers = sum(decimal_number(cell, ".") is not None or decimal_number(cell, ",") is not None for cell in written)
+    if 2 * numbers >= len(written) > 0:
+        remedy = (
+            'Write `header = "none"` in the section of this table, whose columns are then called 1, 2 and so on;'
+            ' or `header = "first row"` if these numbers are names.'
+        )
+        _refuse("TABLE_HEADER", "a first row with the names of the columns", "mostly numbers in it", remedy)
+
+
+def _frame(cells: _Cells, missing: set[str]) -> pd.DataFrame:
+    names = [name.strip() for name in cells.names]
     twice = next((i for i, name in enumerate(names) if name in names[:i]), 0)
     if twice:
         # Without a header row the "names" are the first patient's values: positions only.
         found = f"the same name in columns {names.index(names[twice]) + 1} and {twice + 1}"
         _refuse("TABLE_COLUMNS", "a first row with a name of its own for every column", found, "Name the columns.")
-    if not columns or not columns[0]:
+    if not cells.columns or not cells.columns[0]:
         _refuse("TABLE_EMPTY", "a header row and at least one row", "no row", _AGAIN)
-    cells = {}
-    for name, column in zip(names, columns, strict=True):
-        stripped = [cell.strip() for cell in column]
-        cells[name] = np.array(["" if cell in missing else cell for cell in stripped], dtype=object)
-    return pd.DataFrame(cells, dtype=object)
-
-
-def _read_text(data: bytes, dialect: Dialect, delimiter: str) -> tuple[list[str], list[list[str]]]:
-    if data.startswith(_NOT_TEXT):
-        _refuse("TABLE_FORMAT", "text in a .csv, .txt or .tsv file", "another format under that name", _AGAIN)
-    reader = csv.reader(io.StringIO(_decoded(data, dialect.encoding), newline=""), delimiter=delimiter, strict=True)
-    rows: list[list[str]] = []
-    try:
-        for row in reader:
-            if not row:
-                continue
-            if rows and len(row) != len(rows[0]):
-                found = f"{len(row)} cells in row {len(rows)} (line {reader.line_num}), {len(rows[0])} in the header"
-                _refuse("EHR_RAGGED", "as many cells in every row as columns", found, "Quote cells with a delimiter.")
-            rows.append(row)
-    except csv.Error:
-        _refuse(
-            "TABLE_QUOTES", "closed quotes and no cell above 128 KiB", f"else before line {reader.line_num}", _AGAIN
-        )
-    if not rows:
-        _refuse("TABLE_EMPTY", "a header row and at least one row", "none", _AGAIN)
-    names = rows.pop(0)
-    other = next((sign for sign in _OTHER_DELIMITERS if sign in names[0]), "") if len(names) == 1 else ""
-    if other:
-        _refuse("TABLE_DELIMITER", f"cells divided by {delimiter!r}", "one column", f"Write delimiter = {other!r}.")
-    return names, [list(column) for column in zip(*rows, strict=True)]
-
-
-def _decoded(data: bytes, encoding: str) -> str:
-    encoding = next((name for mark, name in _BOMS if data.startswith(mark)), encoding)
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        found = f"other bytes in line {line}"
-        _refuse("TABLE_ENCODING", f"text in {encoding}", found, 'Declare it, e.g. encoding = "cp1252".')
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        _refuse("TABLE_NUL", "text without NUL characters", f"one in line {line}", _AGAIN)
-    return text
-
-
-_AGAIN = "Export the table again."
+    stripped = {}
+    for name, column in zip(names, cells.columns, strict=True):
+        texts = [cell.strip() for cell in column]
+        stripped[name] = np.array(["" if cell in missing else cell for cell in texts], dtype=object)
+    return pd.DataFrame(stripped, index=pd.Index(cells.places, name=cells.unit), dtype=object)
 
 
 def _refuse(code: str, rule: str, found: str, remedy: str) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+import zipfile
 from datetime import date, datetime
 from typing import Any, NoReturn
 
@@ -12,21 +13,39 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as kinds
 
-from clinfuse.errors import DataError
+from clinfuse.errors import ClinfuseError, DataError
+from clinfuse.io.budget import check_size
 from clinfuse.io.dialect import Dialect
 
+_POINTER = 8
+_LONGEST_CELL = 131072
 
-def read_parquet(data: bytes, dialect: Dialect) -> tuple[list[str], list[list[str]]]:
+
+def read_parquet(data: bytes, dialect: Dialect, *, most: tuple[int, int]) -> tuple[list[str], list[list[str]]]:
     """Column names and columns of text of a Parquet file.
+
+    Parameters
+    ----------
+    data : bytes
+    dialect : Dialect
+    most : tuple of int
+        Rows and columns, checked against what the file says of itself before anything is decompressed.
 
     Raises
     ------
     DataError
-        ``TABLE_FORMAT``, ``TABLE_TYPE``.
+        ``TABLE_FORMAT``, ``TABLE_TYPE``, ``TABLE_SIZE``, ``TABLE_CELL``, ``BOMB``.
     """
     try:
-        table = pq.ParquetFile(pa.BufferReader(data)).read()
+        schema = pq.read_schema(pa.BufferReader(data))
+        # Repeated text is held once: a dictionary of one long cell cannot become a million copies of it.
+        texts = [field.name for field in schema if kinds.is_string(field.type) or kinds.is_large_string(field.type)]
+        file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
+        _check_claims(file.metadata, len(data), most)
+        table = file.read()
         table.validate(full=True)
+    except ClinfuseError:
+        raise
     # pyarrow raises OSError, ArrowInvalid and others on damaged bytes, with their content in the text.
     except Exception:
         _refuse("TABLE_FORMAT", "a Parquet file that can be read", "a damaged one, or another format")
@@ -34,24 +53,51 @@ def read_parquet(data: bytes, dialect: Dialect) -> tuple[list[str], list[list[st
     return names, [_text_column(name, table.column(i), dialect) for i, name in enumerate(names)]
 
 
+def _check_claims(claims: pq.FileMetaData, stored: int, most: tuple[int, int]) -> None:
+    rows, columns = claims.num_rows, claims.num_columns
+    if rows > most[0] or columns > most[1]:
+        remedy = "Keep the patients and the columns of the study only."
+        _refuse("TABLE_SIZE", f"at most {most[0]:,} rows and {most[1]:,} columns", "more", remedy)
+    # Compressed runs of one value are honest and tiny, so the ratio counts only what is left after decompression.
+    check_size("Parquet table", sum(claims.row_group(k).total_byte_size for k in range(claims.num_row_groups)), stored)
+    check_size("Parquet table", rows * columns * _POINTER)
+
+
 def _text_column(name: str, column: pa.ChunkedArray, dialect: Dialect) -> list[str]:
     if kinds.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+        return _from_dictionaries(name, column, dialect)
     kind = column.type
     plain = kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind)
     whole_or_truth = kinds.is_integer(kind) or kinds.is_boolean(kind) or kinds.is_floating(kind)
-    moment = kinds.is_date(kind) or (kinds.is_timestamp(kind) and kind.tz is None)
+    moment = kinds.is_date(kind) or kinds.is_timestamp(kind)
     if not (plain or whole_or_truth or moment or kinds.is_null(kind) or kinds.is_decimal(kind)):
-        _refuse("TABLE_TYPE", "text, numbers, truth values or local dates", f"another type in column {name!r}")
+        found = f"another type in column {name!r}"
+        remedy = "Write lists and nested values as columns of their own."
+        _refuse("TABLE_TYPE", "text, numbers, truth values or dates in every column", found, remedy)
     if kinds.is_timestamp(kind):
-        column = column.cast(pa.timestamp("us"), safe=False)
+        # A cast to microseconds keeps the zone; what is finer was never measured.
+        column = column.cast(pa.timestamp("us", tz=kind.tz), safe=False)
     try:
         cells = column.to_pylist()
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, KeyError):
         _refuse("TABLE_TYPE", "dates between the years 1 and 9999", f"another one in column {name!r}")
     if kinds.is_decimal(kind):
         return ["" if cell is None else str(cell).replace(".", dialect.decimal) for cell in cells]
     return [_cell(cell, dialect) for cell in cells]
+
+
+def _from_dictionaries(name: str, column: pa.ChunkedArray, dialect: Dialect) -> list[str]:
+    """Cells of a column that stores every distinct value once."""
+    cells: list[str] = []
+    for chunk in column.chunks:
+        written = [*_text_column(name, pa.chunked_array([chunk.dictionary]), dialect), ""]
+        if max(map(len, written)) > _LONGEST_CELL:
+            found = f"a longer one in column {name!r}"
+            _refuse("TABLE_CELL", f"cells of at most {_LONGEST_CELL >> 10} KiB", found)
+        # The last of the list is the empty text that a null points to.
+        places = chunk.indices.fill_null(len(written) - 1).to_pylist()
+        cells += [written[place] for place in places]
+    return cells
 
 
 def _cell(cell: Any, dialect: Dialect) -> str:
@@ -60,37 +106,59 @@ def _cell(cell: Any, dialect: Dialect) -> str:
     return cell if isinstance(cell, str) else dialect.written(cell)
 
 
-def read_xlsx(data: bytes, dialect: Dialect) -> tuple[list[str], list[list[str]]]:
-    """Column names and columns of text of the only sheet of an Excel file.
+def read_xlsx(data: bytes, dialect: Dialect) -> tuple[list[list[str]], list[int]]:
+    """Rows of text of one sheet of an Excel file, and the numbers Excel shows beside them; blank rows are skipped.
 
     Raises
     ------
     DataError
-        ``TABLE_FORMAT``, ``TABLE_SHEETS``, ``TABLE_FORMULA``, ``TABLE_TYPE``, ``EHR_RAGGED``.
+        ``TABLE_FORMAT``, ``TABLE_SHEETS``, ``TABLE_FORMULA``, ``TABLE_TYPE``, ``EHR_RAGGED``, ``BOMB``.
     """
+    _check_archive(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=False)
             sheets = list(book.worksheets)
-            rows = [list(row) for row in sheets[0].iter_rows()] if len(sheets) == 1 else []
+            chosen = _chosen(sheets, dialect.sheet)
+            rows = [list(row) for row in chosen.iter_rows()]
+    except ClinfuseError:
+        raise
     # A damaged archive raises from zipfile, from the XML parser or from openpyxl.
     except Exception:
         _refuse("TABLE_FORMAT", "an .xlsx file that can be read", "a damaged one, or another format")
-    if len(sheets) != 1:
-        _refuse("TABLE_SHEETS", "one sheet", f"{len(sheets)}", "Save the sheet as a file of its own.")
     written = [[_excel_text(cell, i, dialect) for cell in row] for i, row in enumerate(rows)]
     used = [(i, row) for i, row in enumerate(written) if any(row)]
     if not used:
         return [], []
-    names = _trimmed(used[0][1])
-    body = [_fitted(row, len(names), i) for i, row in used[1:]]
-    return names, [list(column) for column in zip(*body, strict=True)]
+    width = max(i for i, cell in enumerate(used[0][1]) if cell) + 1
+    return [_fitted(row, width, i) for i, row in used], [i + 1 for i, _ in used]
 
 
-def _trimmed(row: list[str]) -> list[str]:
-    last = max(i for i, cell in enumerate(row) if cell)
-    return row[: last + 1]
+def _check_archive(data: bytes) -> None:
+    """Ask the archive how large it becomes, and refuse one with a program in it."""
+    try:
+        members = zipfile.ZipFile(io.BytesIO(data)).infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError):
+        _refuse("TABLE_FORMAT", "an .xlsx file that can be read", "a damaged one, or another format")
+    check_size("workbook", sum(member.file_size for member in members), len(data))
+    if any(member.filename.lower().endswith("vbaproject.bin") for member in members):
+        remedy = "Save it as .xlsx without macros."
+        _refuse("TABLE_FORMAT", "a workbook without macros", "one with a program in it", remedy)
+
+
+def _chosen(sheets: list[Any], wanted: str | int) -> Any:
+    """The declared sheet, or the only one. Names of undeclared sheets are not shown: they may be a patient's."""
+    names = [sheet.title for sheet in sheets]
+    if isinstance(wanted, int) and 1 <= wanted <= len(sheets):
+        return sheets[wanted - 1]
+    if isinstance(wanted, str) and wanted in names:
+        return sheets[names.index(wanted)]
+    if wanted == "" and len(sheets) == 1:
+        return sheets[0]
+    remedy = "Write `sheet = 1` in the section of this table to read the first one; a name in quotes will do too."
+    rule = "one sheet, or the declared one" if wanted == "" else "the declared sheet"
+    _refuse("TABLE_SHEETS", rule, f"{len(sheets)} sheets", remedy)
 
 
 def _fitted(row: list[str], width: int, position: int) -> list[str]:

@@ -43,7 +43,7 @@ def changed(path, value):
         ("recrods", {}, "CONFIG_KEY", "'records'"),
         ("records/patient", "X", "CONFIG_KEY", "'patient_id'"),
         ("label/postive", ["1"], "CONFIG_KEY", "'positive'"),
-        ("label/positive", "G40", "CONFIG_VALUE", "label.positive"),
+        ("label/positive", 40, "CONFIG_VALUE", "label.positive"),
         ("label/positive", [], "CONFIG_VALUE", "label.positive"),
         ("modalities/ct/windw_hu", [0, 1], "CONFIG_KEY", "'window_hu'"),
         ("modalities/ct/window_hu", [SECRET, 1], "CONFIG_VALUE", "modalities.ct.window_hu"),
@@ -96,11 +96,9 @@ def test_a_window_needs_an_index_time(path):
         parse_contract(values)
 
 
-def test_positive_is_never_guessed():
-    values = contract()
-    del values["label"]["positive"]
-    with pytest.raises(ConfigError, match=r"CONFIG_VALUE.*positive"):
-        parse_contract(values)
+def test_one_word_is_a_list_of_one():
+    values = changed("label/positive", "G40.*")
+    assert parse_contract(values).label.positive == ("G40.*",)
 
 
 def test_columns_known_afterwards_are_declared_and_not_used():
@@ -217,7 +215,7 @@ def test_every_documented_key_is_accepted(tmp_path: Path):
         columns.CRP.range = [0, 900]
         columns.CRP.normal = [0, 5]
         columns.CRP.missing = ["?"]
-        columns.CRP.bounds = "limit"
+        columns.CRP.censored = "limit"
         columns.CRP.take = ["last", "first", "min", "max", "mean", "slope", "count", "time since last"]
         columns.WARD = { kind = "category", levels = ["a", "b"], codes = ["W"] }
         columns.DIED = { kind = "yes/no", yes = ["1"], no = ["0"], known = "after" }

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clinfuse.cohort.measurements import Measurements, take, taken_column
+from clinfuse.cohort.measurements import Measurements, settle, take, taken_column
 from clinfuse.cohort.modality import Column
 from clinfuse.cohort.windows import Window, seconds_after, seconds_of
 
@@ -15,7 +15,11 @@ HOUR = 3600.0
 WAYS = ("last", "first", "min", "max", "mean", "slope", "count", "time since last")
 # Record 0: 4 at -48 h, 10 at -24 h, 1 at 0 h; record 2: 5 at -6 h.
 MEASURED = Measurements(
-    np.array([0, 2, 0, 0]), np.array([0.0, -6 * HOUR, -48 * HOUR, -24 * HOUR]), np.array([1.0, 5.0, 4.0, 10.0])
+    np.array([0, 2, 0, 0]),
+    np.array([0.0, -6 * HOUR, -48 * HOUR, -24 * HOUR]),
+    np.array([48, 42, 0, 24]),
+    np.array([1.0, 5.0, 4.0, 10.0]),
+    np.arange(4),
 )
 
 
@@ -43,7 +47,8 @@ VALUES = st.tuples(st.integers(0, 3), st.integers(-3, 0), st.integers(0, 4))
 def test_the_order_of_values_does_not_matter(values, random, how):
     def taken(rows):
         table = np.array(rows, dtype=np.float64).reshape(-1, 3)
-        return take(Measurements(table[:, 0].astype(int), table[:, 1] * HOUR, table[:, 2]), how, 4)
+        records, hours = table[:, 0].astype(int), table[:, 1].astype(int)
+        return take(Measurements(records, hours * HOUR, hours, table[:, 2], np.arange(len(table))), how, 4)
 
     shuffled = list(values)
     random.shuffle(shuffled)
@@ -83,3 +88,18 @@ def test_seconds_after_by_clock_and_by_day():
     index = np.datetime64("2020-03-01T00:00", "s")
     np.testing.assert_array_equal(seconds_after(times, index), [86340, -129600, np.nan])
     np.testing.assert_array_equal(seconds_after(times, index, days=True), [0, -172800, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"), [("mean", [6.0, 3.0]), ("min", [5.0, 3.0]), ("max", [7.0, 3.0]), ("missing", [np.nan, 3.0])]
+)
+def test_different_values_at_one_time_are_what_is_declared_of_them(how, expected):
+    twice = Measurements(
+        np.array([0, 0, 1, 1]), np.zeros(4), np.zeros(4, int), np.array([7.0, 5.0, 3.0, 3.0]), np.arange(4)
+    )
+    settled, refused = settle(twice, how)
+    np.testing.assert_array_equal(take(settled, "last", 2), expected)
+    assert refused == []
+    settled, refused = settle(twice, "refuse")
+    np.testing.assert_array_equal(take(settled, "last", 2), [np.nan, 3.0])
+    assert refused == [(0, [0, 1])]

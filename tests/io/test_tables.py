@@ -77,16 +77,22 @@ def test_a_byte_order_mark_wins_over_the_declared_encoding(tmp_path: Path, mark:
 @pytest.mark.parametrize(
     ("code", "content", "found"),
     [
-        ("EHR_RAGGED", "a,b\n1,2\n3\n", r"1 cells in row 2 \(line 3\), 2 in the header"),
-        ("EHR_RAGGED", "a,b\n1,2,3\n", r"3 cells in row 1"),
+        ("EHR_RAGGED", "a,b\n1,2\n\n3\n", r"1 cells in line 4, 2 in the header \(1 of 2 rows do not fit\)"),
+        ("EHR_RAGGED", "pid;crp\n1;1,5\n", r"`delimiter = \";\"`"),
+        ("EHR_RAGGED", "a,b\n1,2,3\n", r"3 cells in line 2"),
         ("TABLE_COLUMNS", "a,b,a\n1,2,3\n", r"columns 1 and 3"),
-        ("TABLE_DELIMITER", "a;b\n1;2\n", r"delimiter = ';'"),
+        ("TABLE_DELIMITER", "a;b\n1;2\n", r"`delimiter = \";\"`"),
         ("TABLE_EMPTY", "", r"an empty file"),
         ("TABLE_EMPTY", "a,b\n", r"no row"),
-        ("TABLE_QUOTES", 'a,b\n1,"2\n', r"line 2"),
+        ("TABLE_QUOTES", 'a,b\n1,"2\n3,4\n', r"line 2"),
+        ("TABLE_QUOTES", 'a,b\n"1\n2",3\n4,"5"6\n', r"line 4"),
+        ("TABLE_CELL", "a,b\n1," + "x" * 140_000 + "\n", r"line 2"),
+        ("TABLE_LINES", "a,b\r1,2\r", r"line 1"),
+        ("TABLE_HEADER", "1,85,66\n8,183,64\n", r"header = \"none\""),
         ("TABLE_NUL", "a,b\n1,2\n3,\0\n", r"line 3"),
         ("TABLE_ENCODING", "a,b\n1,\xfc\n", r"line 2"),
-        ("TABLE_FORMAT", "PK\x03\x04 a workbook", r"another format under that name"),
+        ("TABLE_FORMAT", "PK\x03\x04 a workbook", r"a workbook or an archive under that name"),
+        ("TABLE_FORMAT", "\r\n <!DOCTYPE html><table>", r"a web page under that name"),
     ],
 )
 def test_a_table_that_would_have_to_be_guessed_is_refused(tmp_path: Path, code: str, content: str, found: str) -> None:
@@ -96,10 +102,68 @@ def test_a_table_that_would_have_to_be_guessed_is_refused(tmp_path: Path, code: 
 
 
 def test_a_table_without_header_row_does_not_show_its_cells(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("4711,4711\n1,2\n")
-    with pytest.raises(DataError, match=r"\[TABLE_COLUMNS\]") as caught:
+    (tmp_path / "a.csv").write_text("4711,4711,a\n1,2,b\n")
+    for code, dialect in (("TABLE_HEADER", Dialect()), ("TABLE_COLUMNS", Dialect(header="first row"))):
+        with pytest.raises(DataError, match=rf"\[{code}\]") as caught:
+            read_table(tmp_path / "a.csv", dialect)
+        assert "4711" not in str(caught.value)
+    assert rows(tmp_path / "a.csv", Dialect(header="none")) == [["1", "2", "3"], ["4711", "4711", "a"], ["1", "2", "b"]]
+
+
+def test_rows_are_counted_as_an_editor_counts_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b'a,b\n\n1,"two\nlines"\n3,4\n')
+    table = read_table(tmp_path / "a.csv")
+    assert (table.index.name, table.index.tolist()) == ("line", [3, 5])
+    file = workbook(tmp_path / "a.xlsx", ["a"], ["1"], [None], ["2"])
+    assert read_table(file).index.tolist() == [2, 4]
+    pq.write_table(pa.table({"a": ["x", "y"]}), tmp_path / "a.parquet")
+    assert (read_table(tmp_path / "a.parquet").index.name, len(read_table(tmp_path / "a.parquet"))) == ("row", 2)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_wide_text_without_a_mark_is_recognised_and_read_when_declared(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_bytes("PID,n\n007,1\n".encode(encoding))
+    with pytest.raises(DataError, match=rf"\[TABLE_ENCODING\].*`encoding = \"{encoding}\"`"):
         read_table(tmp_path / "a.csv")
-    assert "4711" not in str(caught.value)
+    assert rows(tmp_path / "a.csv", Dialect(encoding=encoding))[1] == ["007", "1"]
+
+
+def test_utf_8_read_as_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("PID,n\nMüller,1\n".encode())
+    with pytest.raises(DataError, match=r"\[TABLE_ENCODING\].*`encoding = \"utf-8\"`"):
+        read_table(tmp_path / "a.csv", Dialect(encoding="cp1252"))
+
+
+def test_sheets_are_chosen_by_name_or_number(tmp_path: Path) -> None:
+    file = workbook(tmp_path / "a.xlsx", ["a"], ["1"], sheets=2)
+    with pytest.raises(DataError, match=r"\[TABLE_SHEETS\].*2 sheets\. Write `sheet = 1`"):
+        read_table(file)
+    assert rows(file, Dialect(sheet=1)) == rows(file, Dialect(sheet="Sheet")) == [["a"], ["1"]]
+    for wanted in (3, "other"):
+        with pytest.raises(DataError, match=r"\[TABLE_SHEETS\].*the declared sheet"):
+            read_table(file, Dialect(sheet=wanted))
+
+
+def test_what_a_parquet_file_claims_is_checked_before_it_is_read(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": pa.nulls(20_000_001)}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"\[TABLE_SIZE\]"):
+        read_table(tmp_path / "a.parquet")
+    pq.write_table(pa.table({"a": ["x" * 2**25, None]}), tmp_path / "a.parquet", compression="zstd")
+    with pytest.raises(DataError, match=r"\[BOMB\]"):
+        read_table(tmp_path / "a.parquet")
+    pq.write_table(pa.table({"a": ["x" * 200_000] * 3}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"\[TABLE_CELL\].*column 'a'"):
+        read_table(tmp_path / "a.parquet")
+
+
+def test_a_table_beyond_what_can_be_held_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "a.csv").open("wb") as file:
+        file.truncate(2**31)
+    with pytest.raises(DataError, match=r"\[BOMB\]"):
+        read_table(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_text(",".join(f"c{k}" for k in range(5000)) + "\n" + "1," * 4999 + "1\n")
+    with pytest.raises(DataError, match=r"\[TABLE_SIZE\].*4,096 columns"):
+        read_table(tmp_path / "b.csv")
 
 
 def test_typed_parquet_columns_are_written_in_the_dialect(tmp_path: Path) -> None:
@@ -125,7 +189,7 @@ def test_typed_parquet_columns_are_written_in_the_dialect(tmp_path: Path) -> Non
 
 
 def test_types_that_have_no_text_are_refused(tmp_path: Path) -> None:
-    for column in (pa.array([[1]]), pa.array([0], pa.timestamp("s", tz="UTC")), pa.array([b"x"])):
+    for column in (pa.array([[1]]), pa.array([{"x": 1}]), pa.array([b"x"])):
         pq.write_table(pa.table({"a": column}), tmp_path / "a.parquet")
         with pytest.raises(DataError, match=r"\[TABLE_TYPE\].*column 'a'"):
             read_table(tmp_path / "a.parquet")
@@ -195,6 +259,9 @@ def test_other_formats_and_absent_files_are_refused(tmp_path: Path) -> None:
         ("TABLES_DELIMITER", {"delimiter": '"'}),
         ("TABLES_DECIMAL", {"decimal": "'"}),
         ("TABLES_ENCODING", {"encoding": "klingon"}),
+        ("TABLES_HEADER", {"header": "second row"}),
+        ("TABLES_ZONE", {"time_zone": "Europe/Atlantis"}),
+        ("TABLES_ZONE", {"time_zone": "../etc/passwd"}),
     ],
 )
 def test_a_dialect_is_valid_once_constructed(code: str, settings: dict[str, str]) -> None:

@@ -210,7 +210,7 @@ def test_the_same_record_twice_is_one_record_and_a_conflict_is_refused(hospital,
     assert read_export(again).ledger.excluded["RECORD_REPEATED"] == 1
     other = [*visits, visits[1].replace("Süd", "Nord")]
     conflict = hospital.write_tables(tmp_path / "b", {**hospital.tables, "visits.csv": other}, contract)
-    with pytest.raises(DataError, match=r"RECORD_CONFLICT.*rows 1, 7"):
+    with pytest.raises(DataError, match=r"RECORD_CONFLICT.*line 2, 8"):
         read_export(conflict)
 
 

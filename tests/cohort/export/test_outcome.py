@@ -46,6 +46,22 @@ def test_own_column(hospital, tmp_path):
     assert export.ledger.excluded == {"LABEL_MISSING": 1}
 
 
+def test_positive_is_never_guessed(hospital, tmp_path):
+    with pytest.raises(
+        DataError, match=r"LABEL_POSITIVE.*'no' \(2 rows\), 'yes' \(2 rows\).*`positive = \[\"no\"\]` or"
+    ):
+        read(hospital, tmp_path / "a", 'column = "SECOND"\n')
+    with pytest.raises(DataError, match=r"LABEL_POSITIVE.*4 different values in the column") as refused:
+        read(hospital, tmp_path / "b", 'column = "FINDING"\n')
+    assert "unclear" not in str(refused.value)
+
+
+def test_a_label_table_of_other_people_is_refused_with_what_may_be_wrong(hospital, tmp_path):
+    label = 'table = "label.csv"\npatient_id = "PATIENT"\ncolumn = "FINDING"\npositive = ["x"]\nno_row = "negative"\n'
+    with pytest.raises(DataError, match=r"LABEL_NONE_MEET.*2 rows.*upper and lower case"):
+        read(hospital, tmp_path, label, ("1,A,x,,", "2,B,y,,"))
+
+
 def test_declared_negatives_leave_everything_else_unknown(hospital, tmp_path):
     label = 'column = "FINDING"\npositive = ["[Gg]40.*"]\nnegative = ["I*"]\n'
     assert labels_of(read(hospital, tmp_path / "a", label)) == {"1": 1, "2": 0, "5": 1}

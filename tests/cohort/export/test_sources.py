@@ -143,13 +143,15 @@ def test_dated_wide_table_takes_the_last_before_the_index_time(hospital, tmp_pat
 
 def test_values_outside_the_range_are_missing_and_bounds_are_declared(hospital, tmp_path):
     rows = ("PATIENT,X", "a,>=90", "b,999", "c,50")
-    modality = 'kind = "ehr"\ntable = "wide.csv"\ncolumns.X = { range = [0, 200], bounds = "limit" }\n'
+    modality = 'kind = "ehr"\ntable = "wide.csv"\ncolumns.X = { range = [0, 200], censored = "limit" }\n'
     export = read(hospital, tmp_path / "a", modality, wide=rows)
     np.testing.assert_array_equal(export.sources["m"].values[:, 0], [90, np.nan, 50])
-    assert [entry.code for entry in export.ledger.entries] == ["UNDATED", "EHR_RANGE"]
+    assert [entry.code for entry in export.ledger.entries] == ["UNDATED", "EHR_CENSORED", "EHR_RANGE"]
     with pytest.raises(DataError, match=r"EHR_NUMBER.*modalities.m") as refused:
-        read(hospital, tmp_path / "b", modality.replace(', bounds = "limit"', ""), wide=rows)
+        read(hospital, tmp_path / "b", modality.replace(', censored = "limit"', ""), wide=rows)
     assert "90" not in str(refused.value)
+    assert '`columns.X = { range = [0.0, 200.0], censored = "limit" }` under [modalities.m]' in refused.value.remedy
+    assert "line 2:" in refused.value.place + ":"
 
 
 def test_a_section_may_read_the_records_table_in_another_way(hospital, tmp_path):
@@ -177,3 +179,77 @@ def test_without_record_ids_a_patient_is_a_record(hospital, tmp_path):
     modality = 'kind = "ehr"\ntable = "visits.csv"\ncolumns.ID = "category"\n'
     export = read(hospital, tmp_path, modality, head=head)
     assert export.records.record_ids.tolist() == export.records.patient_ids.tolist() == ["a", "b", "c"]
+
+
+LONG = 'kind = "ehr"\ntable = "labs.csv"\ntime = "T"\nlong = { code = "C", value = "V", unit = "U" }\n'
+
+
+def labs(*rows):
+    return ("PATIENT,T,C,V,U", *rows)
+
+
+def test_other_units_are_converted_by_declared_factors_only(hospital, tmp_path):
+    rows = labs("a,2020-01-09 12:00,CRP,0.5,mg/dL", "b,2020-01-09 12:00,CRP,7,mg/L", "c,2020-01-09 12:00,CRP,9,")
+    column = 'columns.CRP = { unit = "mg/L", range = [2, 100] }\n'
+    export = read(hospital, tmp_path / "a", LONG + column, labs=rows)
+    np.testing.assert_array_equal(export.sources["m"].values[:, 0], [np.nan, 7, np.nan])
+    assert [entry.text[:2] for entry in export.ledger.entries if entry.code == "EHR_UNIT"] == ["2 "]
+    factor = column.replace(", range", ', units = { "mg/dL" = 10 }, range')
+    export = read(hospital, tmp_path / "b", LONG + factor, labs=rows)
+    np.testing.assert_array_equal(export.sources["m"].values[:, 0], [5, 7, np.nan])
+
+
+def test_a_column_wholly_in_another_unit_is_refused_with_the_factor(hospital, tmp_path):
+    rows = labs("a,2020-01-09 12:00,CRP,0.5,mg/dL", "b,2020-01-09 12:00,CRP,7,mg/dL")
+    column = 'columns.CRP = { unit = "mg/L" }\n'
+    with pytest.raises(DataError, match=r"EHR_UNIT.*2 in mg/dL") as refused:
+        read(hospital, tmp_path / "a", LONG + column, labs=rows)
+    line = 'columns.CRP = { unit = "mg/L", units = { "mg/dL" = 10.0 } }'
+    assert f"`{line}` under [modalities.m]" in refused.value.remedy
+    export = read(hospital, tmp_path / "b", LONG + line, labs=rows)
+    np.testing.assert_array_equal(export.sources["m"].values[:, 0], [5, 70, np.nan])
+
+
+def test_different_values_at_one_time_are_a_question(hospital, tmp_path):
+    row = "a,2020-01-09 12:00,CRP,5,mg/L"
+    rows = labs(row, row, "a,2020-01-09 12:00,CRP,7,mg/L", "b,2020-01-09 12:00,CRP,3,mg/L")
+    column = 'columns.CRP = { unit = "mg/L", take = ["last", "count"] }\n'
+    export = read(hospital, tmp_path / "a", LONG + column, labs=rows)
+    np.testing.assert_array_equal(export.sources["m"].values, [[np.nan, 0], [3, 1], [np.nan] * 2])
+    entry = next(entry for entry in export.ledger.entries if entry.code == "SAME_TIME")
+    assert (entry.text[:9], entry.key) == ("Line 2, 4", export.records.keys[0])
+    assert '`same_time = "mean"` under [modalities.m]' in entry.remedy
+    assert "ROWS_REPEATED" in [entry.code for entry in export.ledger.entries]
+    export = read(hospital, tmp_path / "b", LONG + 'same_time = "mean"\n' + column, labs=rows)
+    np.testing.assert_array_equal(export.sources["m"].values[:, 0], [6, 3, np.nan])
+    with pytest.raises(DataError, match=r"SAME_TIME.*`same_time"):
+        read_export(tmp_path / "a", strict=True)
+
+
+def test_a_source_that_meets_no_record_says_what_may_be_wrong(hospital, tmp_path):
+    visits = (VISITS[0], VISITS[1].replace("1,a", "1,007"), VISITS[2].replace("2,b", "2,008"))
+    wide = ("PATIENT,X", "7,1", "8,2", ",3")
+    modality = 'kind = "ehr"\ntable = "wide.csv"\ncolumns.X = "number"\n'
+    export = read(hospital, tmp_path / "a", modality, visits, wide=wide)
+    told = {entry.code: entry.text for entry in export.ledger.entries}
+    assert "`width = { patient_id = 3 }` in [ids]" in told["IDS_NONE_MEET"]
+    assert told["ID_MISSING"].startswith("1 rows without an id")
+    assert told["EHR_EMPTY"].endswith("X.")
+    head = "[ids]\nwidth = { patient_id = 3 }\n" + HEAD
+    export = read(hospital, tmp_path / "b", modality, visits, head, wide=wide)
+    np.testing.assert_array_equal(export.sources["m"].values[:, 0], [1, 2])
+
+
+def test_columns_that_look_wrong_are_noted(hospital, tmp_path):
+    rows = [f"{k},p{k},2020-01-10 12:00,,{k % 2},,,{1.5 + k / 100 if k % 2 else 150 + k},4" for k in range(40)]
+    columns = 'columns.H = "number"\ncolumns.S = "number"\n'
+    export = read(hospital, tmp_path, f'kind = "ehr"\ntable = "visits.csv"\n{columns}', (VISITS[0] + ",H,S", *rows))
+    assert {entry.code for entry in export.ledger.entries} == {"EHR_TWO_SCALES", "EHR_CONSTANT"}
+
+
+def test_an_address_is_no_file(hospital, tmp_path):
+    visits = (VISITS[0], VISITS[1].replace("films/one.dcm", "file:///etc/passwd"), VISITS[2])
+    export = read(hospital, tmp_path / "a", 'kind = "xray"\ncolumn = "FILM"\n', visits)
+    assert export.ledger.refused == {"FILE_URL": 1, "FILE_ABSENT": 1}
+    with pytest.raises(DataError, match="FILE_URL"):
+        read(hospital, tmp_path / "b", 'kind = "ehr"\ntable = "https://x.org/a.csv"\ncolumns.X = "number"\n')
