@@ -117,7 +117,8 @@ def open_private(folder: Path, private: Path | None = None) -> KeyRing:
     Raises
     ------
     StorageError
-        ``PRIVATE_WRITE`` where the folder cannot be written to, ``SECRET_READ`` where the secret is no secret.
+        ``PRIVATE_WRITE`` where the folder cannot be written to, ``SECRET_READ`` where the secret is no secret,
+        ``SECRET_LOST`` where keys were made with a secret that is gone.
 
     Examples
     --------
@@ -130,11 +131,13 @@ def open_private(folder: Path, private: Path | None = None) -> KeyRing:
     file = where / SECRET_FILE
     try:
         if not file.exists():
+            if (where / KEYS_FILE).exists():
+                raise _lost()
             where.mkdir(mode=0o700, parents=True, exist_ok=True)
             _place(file, secrets.token_bytes(_SECRET_BYTES).hex() + "\n", keep=True)
         written = file.read_bytes()
-    except OSError:
-        raise _cannot_write() from None
+    except OSError as error:
+        raise error if isinstance(error, StorageError) else _cannot_write() from None
     try:
         secret = bytes.fromhex(written.decode("ascii").strip())
     except ValueError:
@@ -146,6 +149,17 @@ def open_private(folder: Path, private: Path | None = None) -> KeyRing:
             remedy="Restore the file from a backup; a new one gives every record another key.",
         ) from None
     return KeyRing(secret)
+
+
+def _lost() -> StorageError:
+    return StorageError(
+        "SECRET_LOST",
+        place="private/secret",
+        rule="the secret that the keys in private/keys.csv were made with",
+        found="none",
+        remedy="Restore the file from a backup. To begin anew with other keys, remove private/keys.csv as well; "
+        "finished runs and reports then name nobody.",
+    )
 
 
 def write_keys(where: Path, rows: Sequence[Mapping[str, str]]) -> Path:

@@ -268,7 +268,7 @@ def compare(
     Raises
     ------
     ConfigError
-        ``PRIMARY``, ``BEST_SINGLE``, ``MODEL_NAME``, and what `clinfuse.cross_validate` raises.
+        ``MODELS``, ``PRIMARY``, ``BEST_SINGLE``, ``MODEL_NAME``, and what `clinfuse.cross_validate` raises.
     DataError, StorageError, LockedError, TrainingError
         As `clinfuse.cross_validate`.
 
@@ -316,6 +316,8 @@ def _written(p: float) -> str:
 
 
 def _declared(models: Mapping[str, FusionClassifier], primary: str | None) -> str:
+    if not isinstance(models, Mapping):
+        _refuse("MODELS", 'must be names and models, as in {"late": LateFusion()}', "models")
     if not models:
         _refuse("PRIMARY", "at least one model", "models")
     if primary is None:

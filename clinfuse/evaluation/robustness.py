@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.errors import DataError
+from clinfuse.errors import ConfigError, DataError
 from clinfuse.evaluation.answer import paired_difference
 from clinfuse.evaluation.crossval import CrossValidation
 from clinfuse.evaluation.intervals import Estimate
@@ -130,6 +130,8 @@ def robustness(cv: CrossValidation, cohort: Cohort, *, seed: int | None = None) 
 
     Raises
     ------
+    ConfigError
+        ``ROBUSTNESS_MODEL``.
     DataError
         ``ROBUSTNESS_COHORT``: held-out records that are not of this cohort.
 
@@ -146,6 +148,14 @@ def robustness(cv: CrossValidation, cohort: Cohort, *, seed: int | None = None) 
     >>> [row.kept for row in found.of("all")]
     [('labs', 'signs'), ('labs',), ('signs',)]
     """
+    if not isinstance(cv, CrossValidation):
+        raise ConfigError(
+            "ROBUSTNESS_MODEL",
+            place="robustness",
+            rule="one cross-validated model",
+            found="something else",
+            remedy='Pass one model of a comparison, as in robustness(result["late"], cohort).',
+        )
     if not np.isin(cv.predictions.record, cohort.keys).all():
         raise DataError(
             "ROBUSTNESS_COHORT",

@@ -68,6 +68,16 @@ def test_a_secret_is_drawn_once_for_each_cohort(tmp_path):
     assert open_private(tmp_path / "b", tmp_path / "a" / "private").record("1") == first
 
 
+def test_a_lost_secret_is_not_replaced_behind_the_back_of_its_keys(tmp_path):
+    open_private(tmp_path)
+    write_keys(tmp_path / "private", [{"key": "R-A", "patient": "1", "record": "1", "files": ""}])
+    (tmp_path / "private" / "secret").unlink()
+    with pytest.raises(StorageError, match=r"SECRET_LOST.*backup.*remove private/keys\.csv"):
+        open_private(tmp_path)
+    (tmp_path / "private" / "keys.csv").unlink()
+    open_private(tmp_path)
+
+
 @pytest.mark.parametrize(("text", "code"), [("zz" * 32, "SECRET_READ"), ("00" * 31, "SECRET_LENGTH"), ("", "SECRET_")])
 def test_a_damaged_secret_is_never_replaced(tmp_path, text, code):
     open_private(tmp_path)

@@ -258,6 +258,11 @@ def test_a_question_that_cannot_be_asked_is_refused_before_training(cohort, fusi
         compare(cohort, {"late": fusion}, **arguments)
 
 
+def test_a_model_without_a_name_is_refused_in_words(cohort, fusion):
+    with pytest.raises(ConfigError, match=r"MODELS.*names and models, as in"):
+        compare(cohort, fusion)
+
+
 def test_no_models_and_models_called_like_modalities_are_refused(cohort, fusion):
     with pytest.raises(ConfigError, match="PRIMARY"):
         compare(cohort, {})

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from clinfuse.errors import DataError
+from clinfuse.errors import ConfigError, DataError
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.metrics import auroc
@@ -34,6 +34,13 @@ def test_a_row_is_the_metric_of_a_cohort_with_modalities_withheld(three):
     full = cv.predictions
     whole = auroc(full.y_true, full.scores, folds=full.fold)
     assert row.delta.value == pytest.approx(row.auroc.value - whole, abs=1e-12)
+
+
+def test_a_whole_comparison_is_refused_with_the_line_that_works(cohort_of):
+    cohort = cohort_of(60)
+    found = compare(cohort, {"late": LateFusion(combine="mean")}, folds=2, best_single="m0")
+    with pytest.raises(ConfigError, match=r'ROBUSTNESS_MODEL.*robustness\(result\["late"\], cohort\)'):
+        robustness(found, cohort)
 
 
 def test_a_number_has_the_same_interval_on_every_page(cohort_of):
