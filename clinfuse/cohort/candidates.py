@@ -212,7 +212,7 @@ def _from_files(search: Search, found: Sequence[tuple[Path, tuple[int, ...]]]) -
     """Candidates for files whose owners are known: slices of one series together, everything else one by one."""
     owner = dict(found)
     dated = search.visits.dated or search.source.series is not None or search.source.several is not None
-    if search.kind == "ct" or (search.kind == "xray" and dated):
+    if search.source.in_dicom and (search.kind == "ct" or dated):
         scanned = [made for top in _tops(owner) for made in _series(search, search.root / top)]
         candidates = []
         for candidate in (candidate for made in scanned for candidate in made.candidates):
@@ -275,7 +275,7 @@ def _at_path(search: Search, written: str, rows: tuple[int, ...]) -> list[Candid
     except DataError as error:
         search.refuse(error, rows)
         return []
-    if path.is_dir() and search.kind in _DICOM_KINDS:
+    if path.is_dir() and search.source.in_dicom:
         return [replace(each, records=rows) for made in _series(search, path) for each in made.candidates]
     if not path.is_file():
         text = "A path column names a file that is not there."

@@ -163,6 +163,11 @@ class FileSource(Source):
     several: Several | None = None
     mirror: bool = False
 
+    @property
+    def in_dicom(self) -> bool:
+        """Whether the files have DICOM headers to be asked."""
+        return False
+
     @model_validator(mode="after")
     def _one_way(self) -> FileSource:
         if sum(way is not None for way in (self.folder, self.files, self.column)) != 1:
@@ -187,6 +192,19 @@ class VolumeSource(FileSource):
     size: Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field(strict=False)] = (96, 96, 96)
     spacing_mm: Annotated[tuple[PositiveFloat, PositiveFloat, PositiveFloat], Field(strict=False)] = (2.0, 2.0, 2.0)
 
+    orientation: Annotated[str, Field(pattern="^([RLAPSI]{3})?$")] = ""
+    form: Literal["", "sform", "qform"] = ""
+    time_point: Annotated[int, Field(ge=-1)] = -1
+    nan_voxels: Literal["", "lowest"] = ""
+
+    @field_validator("orientation")
+    @classmethod
+    def _three_directions(cls, value: str) -> str:
+        if value and not all(set(value) & set(pair) for pair in ("RL", "AP", "SI")):
+            message = 'one letter for each of the three directions, for example "RAS" or "LPS"'
+            raise ValueError(message)
+        return value
+
     @field_validator("spacing_mm", mode="before")
     @classmethod
     def _cubic(cls, value: Any) -> Any:
@@ -197,7 +215,22 @@ class CtSource(VolumeSource):
     """A CT, in HU."""
 
     kind: Literal["ct"]
+    format: Literal["dicom", "nifti"] = "dicom"
     window_hu: Span = (-1000.0, 1000.0)
+
+    @property
+    def in_dicom(self) -> bool:
+        """Whether the files have DICOM headers to be asked."""
+        return self.format == "dicom"
+
+    @model_validator(mode="after")
+    def _fits(self) -> CtSource:
+        if not self.in_dicom:
+            _no_headers(self)
+        elif self.orientation or self.form or self.nan_voxels or self.time_point >= 0:
+            message = 'orientation, form, time_point and nan_voxels only beside format = "nifti"'
+            raise ValueError(message)
+        return self
 
     @field_validator("window_hu")
     @classmethod
@@ -340,8 +373,6 @@ LATER = {
     "gantry_tilt": "shear a tilted series upright",
     "view": "keep one projection of a radiograph",
     "colour": "turn a colour radiograph into grey",
-    "orientation": "state the orientation of an image that does not say it",
-    "time_point": "choose one volume of a series over time",
     "amplitude_unit": "state the unit of a signal that does not say it",
     "gaps": "cut a recording at its gaps",
     "duplicates": "choose one of two channels with one name",

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import gzip
-import warnings
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Any, Literal
 
-import nibabel as nib
 import numpy as np
-from nibabel import imageglobals
 
-from clinfuse.errors import DataError
 from clinfuse.io.geometry import nearest_ras
+from clinfuse.io.nifti_bytes import read_bytes, refuse
+from clinfuse.io.nifti_header import NiftiHeader, read_header
+from clinfuse.io.nifti_place import place_of
 from clinfuse.io.policies import NiftiPolicy
-from clinfuse.io.values import Volume
+from clinfuse.io.values import Remark, Volume
 
-_GZIP = b"\x1f\x8b"
-_KINDS = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
-_MAGIC = {348: (344, b"n+1\0"), 540: (4, b"n+2\0")}
 _LARGEST_LABEL = 2**31 - 1
-_TO_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+# Twice the range of HU that scanners give; implants reach 30,000 with an extended scale, in few voxels.
+_LOWEST_HU, _HIGHEST_HU = -2048, 8192
+_AIR_HU = -500
 
 
 def read_nifti(file: Path, *, unit: Literal["HU", "label", "arbitrary"], policy: NiftiPolicy = NiftiPolicy()) -> Volume:
     """The image of a ``.nii`` or ``.nii.gz`` file, its axes nearest to RAS+, slope and intercept applied.
 
     The affine is the sform where one is coded, else the qform. Spatial units other than mm are converted; a file
-    that names none is taken to be in mm. A compressed file is read to its end and its checksum verified.
+    that names none is taken to be in mm. How large it will become is asked of the header before anything is inflated;
+    a compressed file is read to its end and its checksum verified.
 
     Parameters
     ----------
@@ -50,9 +46,10 @@ def read_nifti(file: Path, *, unit: Literal["HU", "label", "arbitrary"], policy:
     Raises
     ------
     DataError
-        ``NIFTI_OPEN``, ``NIFTI_FORMAT``, ``NIFTI_DAMAGED``, ``NIFTI_CHECKSUM``, ``NIFTI_TRUNCATED``, ``NIFTI_AXES``,
-        ``NIFTI_TYPE``, ``NIFTI_ORIENTATION``, ``NIFTI_FORMS``, ``NIFTI_SCALE``, ``NIFTI_LABELS``, ``IMAGE_AXES``,
-        ``VOLUME_FINITE``.
+        ``NIFTI_OPEN``, ``NIFTI_EMPTY``, ``NIFTI_FORMAT``, ``NIFTI_PAIR``, ``NIFTI_DAMAGED``, ``NIFTI_CHECKSUM``,
+        ``NIFTI_TRUNCATED``, ``NIFTI_DIMS``, ``NIFTI_AXES``, ``NIFTI_TYPE``, ``NIFTI_UNITS``, ``NIFTI_SCALE``,
+        ``NIFTI_AFFINE``, ``NIFTI_SPACING``, ``NIFTI_ORIENTATION``, ``NIFTI_FORMS``, ``NIFTI_TIME``, ``NIFTI_NAN``,
+        ``NIFTI_LABELS``, ``CT_RANGE``, ``IMAGE_AXES``, ``VOLUME_FINITE``, ``BOMB``.
 
     References
     ----------
@@ -71,125 +68,96 @@ def read_nifti(file: Path, *, unit: Literal["HU", "label", "arbitrary"], policy:
     >>> volume.array.shape, volume.spacing_mm
     ((2, 3, 4), (2.0, 1.0, 1.0))
     """
-    data = _bytes(file)
-    with _quiet():
-        image = _image(data)
-        affine = _affine(image)
-        array, affine = nearest_ras(_array(image, len(data), unit), affine)
-    return Volume(array, affine, unit)
+    data, surplus = read_bytes(file, partial(_size, unit=unit))
+    header = read_header(bytes(data[:540]), 0)
+    affine, remarks = place_of(header, policy)
+    stored, chosen = _volume(data, header, policy.time_point)
+    whole, filled = _filled(_scaled(stored, header, unit), policy.nan_voxels)
+    array, affine = nearest_ras(_labels(whole) if unit == "label" else whole, affine)
+    notes = [*remarks, *chosen, *filled]
+    if header.unscaled:
+        notes.append(Remark("NIFTI_SLOPE", "The slope is 0 or not a number; the stored numbers are used as they are."))
+    if surplus:
+        notes.append(Remark("NIFTI_SURPLUS", "Bytes behind the last voxel are passed over."))
+    if unit == "HU":
+        notes += _plausible(array)
+    return Volume(array, affine, unit, tuple(notes))
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep nibabel's messages away: it prints numbers of the header to the console, and repairs them unasked."""
-    disabled = imageglobals.logger.disabled
-    imageglobals.logger.disabled = True
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        imageglobals.logger.disabled = disabled
+def _size(head: bytes, stored: int, *, unit: str) -> int:
+    # A label map is nearly all background: real ones shrink a thousandfold, which is all that gzip can do.
+    return read_header(head, 0 if unit == "label" else stored).size
 
 
-def _bytes(file: Path) -> bytes:
-    try:
-        data = file.read_bytes()
-    except OSError:
-        _refuse("NIFTI_OPEN", "a file that can be opened", "one that cannot", "Check that it exists and may be read.")
-    if data[:2] != _GZIP:
-        return data
-    try:
-        return gzip.decompress(data)
-    except (EOFError, zlib.error):
-        _refuse("NIFTI_DAMAGED", "a compressed file that can be read to its end", "a damaged or cut one")
-    except gzip.BadGzipFile:
-        _refuse("NIFTI_CHECKSUM", "a compressed file whose checksum holds", "a wrong checksum or bytes behind its end")
+def _volume(data: bytearray, header: NiftiHeader, time_point: int) -> tuple[np.ndarray, list[Remark]]:
+    """(x, y, z) as stored, a view of the bytes, of one moment where there are several."""
+    count = int(np.prod(header.shape, dtype=np.int64))
+    stored = np.frombuffer(data, dtype=header.dtype, count=count, offset=header.offset)
+    stored = stored.reshape(header.shape, order="F")
+    if stored.ndim == 3:
+        return stored, []
+    moments = stored.shape[3]
+    if not 0 <= time_point < moments:
+        rule = "one volume" if time_point < 0 else f"more than {time_point} volumes"
+        remedy = "Write `time_point = 0` in this modality to read the first, or the number of another, counted from 0."
+        refuse("NIFTI_TIME", rule, f"{moments} volumes that follow each other", remedy)
+    text = "Several volumes follow each other; one of them is used, as declared."
+    return stored[..., time_point], [Remark("NIFTI_TIME", text)]
 
 
-def _image(data: bytes) -> nib.Nifti1Image:
-    size = next((n for n in _KINDS for order in ("little", "big") if data[:4] == n.to_bytes(4, order)), 0)
-    if not size:
-        _refuse("NIFTI_FORMAT", "a NIfTI-1 or NIfTI-2 image in one file", "another format")
-    start, magic = _MAGIC[size]
-    if data[start : start + 4] != magic:
-        _refuse("NIFTI_FORMAT", "header and image in one file (.nii)", "another format", "Convert the pair to .nii.")
-    try:
-        raw = _KINDS[size].header_class(data[:size], check=False)
-        slope, intercept = float(raw["scl_slope"]), float(raw["scl_inter"])
-        image = _KINDS[size].from_bytes(data)
-    # nibabel checks the header with many kinds of error, and some print what they found.
-    except Exception:
-        _refuse("NIFTI_DAMAGED", "a header that can be read", "a damaged one")
-    # The standard lets a slope of 0 mean "no scaling", and nibabel reads NaN so; it reads infinity so too.
-    if np.isinf(slope) or (np.isfinite(slope) and slope != 0 and not np.isfinite(intercept)):
-        _refuse("NIFTI_SCALE", "finite scl_slope and scl_inter", "others")
-    return image
+def _scaled(stored: np.ndarray, header: NiftiHeader, unit: str) -> np.ndarray:
+    """Slope and intercept applied: float32, or labels in a type that keeps them exact."""
+    plain = header.slope == 1 and header.intercept == 0
+    if unit == "label" and plain:
+        return stored
+    if plain:
+        return stored.astype(np.float32)
+    # 24 bits of float32 hold every 16-bit number; a longer one is scaled in twice as many.
+    scaled: np.ndarray[Any, np.dtype[np.float64]] = stored.astype(
+        np.float64 if unit == "label" or stored.dtype.itemsize > 2 else np.float32
+    )
+    scaled *= header.slope
+    scaled += header.intercept
+    return scaled if unit == "label" else scaled.astype(np.float32, copy=False)
 
 
-def _affine(image: nib.Nifti1Image) -> np.ndarray:
-    """(4, 4) float64 voxel index to RAS+ mm, from the sform, else the qform."""
-    header = image.header
-    try:
-        sform, sform_code = header.get_sform(coded=True)
-        qform, qform_code = header.get_qform(coded=True)
-    # A quaternion that is none raises; so does an unknown code.
-    except Exception:
-        _refuse("NIFTI_ORIENTATION", "readable sform and qform", "a damaged one")
-    chosen = sform if sform_code else qform
-    if chosen is None:
-        _refuse(
-            "NIFTI_ORIENTATION",
-            "an sform or qform with a code above 0",
-            "neither: left and right are unknown",
-            "Convert the image again from DICOM.",
+def _filled(array: np.ndarray, answer: str) -> tuple[np.ndarray, list[Remark]]:
+    if array.dtype.kind != "f":
+        return array, []
+    empty = np.isnan(array)
+    if not empty.any():
+        return array, []
+    if empty.all():
+        refuse("VOLUME_FINITE", "voxels that are numbers", "none")
+    if answer != "lowest":
+        refuse(
+            "NIFTI_NAN",
+            "every voxel a number",
+            f"{empty.mean():.0%} that are not" if empty.mean() >= 0.01 else "some that are not",
+            'Write `nan_voxels = "lowest"` in this modality to give them the lowest number of the image.',
         )
-    if not np.isfinite(chosen).all() or abs(np.linalg.det(chosen[:3, :3])) < 1e-9:
-        _refuse("NIFTI_ORIENTATION", "a finite affine that can be inverted", "another one")
-    if sform_code and qform_code and nib.aff2axcodes(sform) != nib.aff2axcodes(qform):
-        _refuse("NIFTI_FORMS", "sform and qform with the same orientation", "different ones")
-    scale = _TO_MM.get(int(header["xyzt_units"]) & 0x07, 0.0)
-    if not scale:
-        _refuse("NIFTI_AXES", "spatial units mm, m or micron", "another unit")
-    return np.diag([scale, scale, scale, 1.0]) @ chosen
-
-
-def _array(image: nib.Nifti1Image, size: int, unit: str) -> np.ndarray:
-    shape, stored = image.shape, image.header.get_data_dtype()
-    if len(shape) == 4 and shape[3] == 1:
-        shape = shape[:3]
-    if len(shape) != 3 or min(shape) < 1:
-        _refuse("NIFTI_AXES", "three axes, none empty", f"{len(shape)} axes", "Select one volume and save it alone.")
-    if stored.kind not in "iuf":
-        _refuse("NIFTI_TYPE", "real numbers", "colours or complex numbers")
-    # nibabel clears offset, slope and intercept in the header of an image it has opened; the array proxy keeps them.
-    start = int(image.dataobj.offset)
-    if start < int(image.header["sizeof_hdr"]):
-        _refuse("NIFTI_DAMAGED", "data that begin behind the header", "data inside the header")
-    if start + stored.itemsize * int(np.prod(shape, dtype=np.int64)) > size:
-        _refuse("NIFTI_TRUNCATED", "data for every voxel", "fewer bytes than voxels")
-    try:
-        array = (
-            np.asanyarray(image.dataobj) if unit == "label" else image.get_fdata(dtype=np.float32, caching="unchanged")
-        )
-    except Exception:
-        _refuse("NIFTI_DAMAGED", "image data that can be read", "damaged ones")
-    array = array.reshape(shape, order="A")
-    return _labels(array) if unit == "label" else array
+    text = "Voxels that are not a number get the lowest number of the image, as declared."
+    return np.where(empty, array[~empty].min(), array), [Remark("NIFTI_NAN", text)]
 
 
 def _labels(array: np.ndarray) -> np.ndarray:
     """The same labels in the smallest integer type."""
     low, high = array.min(), array.max()
     if array.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high) and (array == np.rint(array)).all()):
-        _refuse(
-            "NIFTI_LABELS", "whole numbers in a label map", "fractions", "Resample label maps by nearest neighbour."
-        )
+        remedy = "Resample label maps by nearest neighbour."
+        refuse("NIFTI_LABELS", "whole numbers in a label map", "fractions", remedy)
     if low < -_LARGEST_LABEL or high > _LARGEST_LABEL:
-        _refuse("NIFTI_LABELS", f"label numbers up to {_LARGEST_LABEL}", "a larger one")
+        refuse("NIFTI_LABELS", f"label numbers up to {_LARGEST_LABEL}", "a larger one")
     smallest = np.result_type(np.min_scalar_type(int(low)), np.min_scalar_type(int(high)))
     return array.astype(smallest, copy=False)
 
 
-def _refuse(code: str, rule: str, found: str, remedy: str = "Export or convert the image again.") -> NoReturn:
-    raise DataError(code, place="NIfTI image", rule=rule, found=found, remedy=remedy) from None
+def _plausible(array: np.ndarray) -> list[Remark]:
+    """Refuse what cannot be HU; note what hardly is."""
+    outside = float(np.mean((array < _LOWEST_HU) | (array > _HIGHEST_HU)))
+    if outside > 0.01:
+        rule = f"99 % of the voxels from {_LOWEST_HU} to {_HIGHEST_HU} HU"
+        refuse("CT_RANGE", rule, f"{outside:.0%} outside", "Convert the series again, with its rescaling.")
+    if array.min() > _AIR_HU:
+        return [Remark("CT_AIR", f"No voxel is below {_AIR_HU} HU: no air, so the numbers may not be HU.")]
+    return []

@@ -23,10 +23,40 @@ class ReaderPolicy:
         return cls(**answers)
 
 
+@dataclass(frozen=True)
+class VolumePolicy(ReaderPolicy):
+    """Answers about a 3-D image that lies in a NIfTI file.
+
+    Parameters
+    ----------
+    orientation : str
+        Where the three axes run in a file that does not say, e.g. ``"RAS"``; empty to refuse such files.
+    form : str
+        ``"sform"`` or ``"qform"``: which holds where they differ; empty to refuse.
+    time_point : int
+        Which of several volumes is meant, counted from 0; -1 to refuse.
+    nan_voxels : str
+        ``"lowest"``: voxels without a number get the lowest of the image; empty to refuse.
+    """
+
+    orientation: str = ""
+    form: str = ""
+    time_point: int = -1
+    nan_voxels: str = ""
+
+
 @final
 @dataclass(frozen=True)
-class CtPolicy(ReaderPolicy):
-    """Answers about a CT series."""
+class CtPolicy(VolumePolicy):
+    """Answers about a CT series.
+
+    Parameters
+    ----------
+    format : str
+        ``"dicom"``, or ``"nifti"`` for one file of HU per CT.
+    """
+
+    format: str = "dicom"
 
 
 @final
@@ -37,7 +67,7 @@ class XrayPolicy(ReaderPolicy):
 
 @final
 @dataclass(frozen=True)
-class NiftiPolicy(ReaderPolicy):
+class NiftiPolicy(VolumePolicy):
     """Answers about a NIfTI image."""
 
 

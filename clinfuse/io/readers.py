@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from clinfuse.errors import ConfigError, DataError
-from clinfuse.io.policies import ReaderPolicy
+from clinfuse.io.policies import NiftiPolicy, ReaderPolicy
 from clinfuse.io.values import Radiograph, Signal, Volume
 
 FileValue: TypeAlias = Volume | Radiograph | Signal
@@ -38,6 +38,10 @@ def read_files(kind: str, files: Sequence[Path], policy: ReaderPolicy) -> FileVa
     """
     # Readers are imported when the first file is opened: whoever is served from a cache needs none of them.
     given: Any = policy
+    if kind == "ct" and given.format == "nifti":
+        from clinfuse.io.nifti import read_nifti
+
+        return read_nifti(_single(files), unit="HU", policy=NiftiPolicy.of(given))
     if kind == "ct":
         from clinfuse.io.dicom import read_ct
 
