@@ -50,6 +50,19 @@ def demo(
 
 
 @app.command()
+def scan(
+    export: Annotated[Path, typer.Argument(help="A folder as it came from the hospital's systems.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The draft; else cohort.draft.toml in the folder.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Look at an export nobody has described yet, and draft its cohort.toml; nothing is decided."""
+    from clinfuse.cli.scan import run_scan
+
+    raise typer.Exit(run_scan(export, out, screen=Screen(quiet, as_json)))
+
+
+@app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="A cohort.toml, its folder, or a study.toml.")],
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be read.")] = False,

@@ -52,7 +52,7 @@ def last_screen(
         question_lines(comparison),
         noticed_lines(outcome),
         open_lines(outcome),
-        _pairs("NEXT", next_steps),
+        pairs("NEXT", next_steps),
     ]
     known = any(row["ceiling"] is not None for row in outcome.metrics)
     parts.append([*(textwrap.wrap(CEILING_NOTE, WIDTH) if known else []), RESEARCH_ONLY])
@@ -75,14 +75,14 @@ def cohort_lines(cohort: Cohort, where: Path, ledger: str = "") -> list[str]:
         have.append(f"all {int(cohort.present.all(1).sum())}")
     have.append(f"none {int((~cohort.present.any(1)).sum())}")
     told = [f"{place}   {first}"] if len(place) <= _SHORT else [place, first]
-    lines = _block("COHORT", *told, "   ".join(have))
+    lines = block("COHORT", *told, "   ".join(have))
     refused = sum(cohort.ledger.refused.values())
     if refused:
         explained = f", each explained in {ledger}" if ledger else ""
-        lines += _block("", f"refused: {_count(refused, 'file or row', 'files or rows')}{explained}")
+        lines += block("", f"refused: {_count(refused, 'file or row', 'files or rows')}{explained}")
     ledger_of = cohort.ledger
     text = f"input {_count(ledger_of.records_in, 'record')} = {ledger_of.records_used} used"
-    return [*lines, *_block("", f"{text} + {ledger_of.records_excluded} excluded")]
+    return [*lines, *block("", f"{text} + {ledger_of.records_excluded} excluded")]
 
 
 def model_lines(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -103,30 +103,30 @@ def model_lines(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
         score = "" if brier is None else f"{brier['value']:.3f}"
         counts = f"{area['records']:>7}{'-' if area['events'] is None else area['events']:>8}"
         lines.append(
-            plain(f"{_cut(name, 13):<14}{_cut(str(area['taxonomy']), 19):<20}{counts}  {value:<19}{reach}{score:>7}")
+            plain(f"{cut(name, 13):<14}{cut(str(area['taxonomy']), 19):<20}{counts}  {value:<19}{reach}{score:>7}")
         )
     return lines
 
 
 def partial_screen(metrics: Sequence[Mapping[str, Any]], finished: int, tasks: int) -> str:
     """What an unfinished run says so far, labelled as such: no answer, no comparison."""
-    head = _block("PARTIAL", f"{finished} of {tasks} tasks finished. Records of finished folds only; not a result.")
+    head = block("PARTIAL", f"{finished} of {tasks} tasks finished. Records of finished folds only; not a result.")
     return "\n".join([*head, "", *model_lines(metrics), "", RESEARCH_ONLY])
 
 
 def question_lines(comparison: Any) -> list[str]:
     """The question that was declared, the answer, and the records it was made on."""
-    lines = _block("QUESTION", comparison.question)
-    return lines + _block("ANSWER", str(comparison.answer)) + _block("", comparison.answer.records_text)
+    lines = block("QUESTION", comparison.question)
+    return lines + block("ANSWER", str(comparison.answer)) + block("", comparison.answer.records_text)
 
 
 def noticed_lines(outcome: Outcome) -> list[str]:
     """What is lost without each modality, and what a careful reader would want to know."""
     lost = [f"{name} {estimate.value:+.2f}" for name, estimate in outcome.robustness.without.items()]
-    lines = _block("WITHOUT", f"{'   '.join(lost)}   ({outcome.robustness.model}; {_on(outcome)})") if lost else []
+    lines = block("WITHOUT", f"{'   '.join(lost)}   ({outcome.robustness.model}; {_on(outcome)})") if lost else []
     said = [finding.text for finding in outcome.audit.findings] + list(outcome.comparison.notices)
     for number, text in enumerate(said):
-        lines += _block("NOTICED" if number == 0 else "", text)
+        lines += block("NOTICED" if number == 0 else "", text)
     return lines
 
 
@@ -140,7 +140,7 @@ def open_lines(outcome: Outcome) -> list[str]:
     """Where the files lie."""
     run = outcome.run
     places = [("report", run.report), ("patients", run.patients / "index.html"), ("tables", run.tables)]
-    return _pairs("OPEN", [(name, shown(path)) for name, path in places if path.exists()])
+    return pairs("OPEN", [(name, shown(path)) for name, path in places if path.exists()])
 
 
 def plan_lines(plan: Plan, name: str) -> str:
@@ -148,7 +148,7 @@ def plan_lines(plan: Plan, name: str) -> str:
     lines = [plain(f"PLAN      {name}: {plan.left} of {plan.tasks} tasks left, {plan.trainings} trainings in all"), ""]
     lines.append(f"{'MODALITY':<16}{'NETWORK':<24}{'MS A RECORD AND PASS':>20}{'MB':>10}")
     lines += [
-        plain(f"{_cut(key, 15):<16}{_cut(one.network, 23):<24}{one.milliseconds:>20.2f}{one.bytes / 1e6:>10.2f}")
+        plain(f"{cut(key, 15):<16}{cut(one.network, 23):<24}{one.milliseconds:>20.2f}{one.bytes / 1e6:>10.2f}")
         for key, one in plan.timings.items()
     ]
     workers = _count(plan.workers, "process", "processes")
@@ -189,17 +189,18 @@ def plain(text: str) -> str:
     return bare.encode("ascii", "replace").decode().rstrip()
 
 
-def _block(head: str, *texts: str) -> list[str]:
+def block(head: str, *texts: str) -> list[str]:
     """Wrapped lines with a word in the margin of the first."""
     lines = [line for text in texts for line in textwrap.wrap(plain(text), WIDTH - MARGIN) or [""]]
     return [f"{head if number == 0 else '':<{MARGIN}}{line}".rstrip() for number, line in enumerate(lines)]
 
 
-def _pairs(head: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
-    width = max((len(first) for first, _ in pairs), default=0) + 3
+def pairs(head: str, rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Two columns with a word in the margin of the first line."""
+    width = max((len(first) for first, _ in rows), default=0) + 3
     return [
         plain(f"{head if number == 0 else '':<{MARGIN}}{first:<{width}}{second}")
-        for number, (first, second) in enumerate(pairs)
+        for number, (first, second) in enumerate(rows)
     ]
 
 
@@ -221,5 +222,6 @@ def _two(value: float | None) -> str:
     return "" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """Give a text that is no wider than a column."""
     return text if len(text) <= width else f"{text[: width - 2]}.."

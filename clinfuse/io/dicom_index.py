@@ -182,7 +182,9 @@ def _walk(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
-            yield Path(place) / name
+            # Opening a pipe that nobody writes to would wait for ever.
+            if (file := Path(place) / name).is_file():
+                yield file
 
 
 def _header(file: Path) -> _Header | None:
