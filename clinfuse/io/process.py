@@ -173,5 +173,5 @@ def _not_started() -> StorageError:
         place="decoding process",
         rule="a second Python process, in which files of unknown origin are decoded",
         found="none that starts",
-        remedy="Check that programs may be started here and that clinfuse is installed for this Python.",
+        remedy="Check that programs may be started here and that this Python has clinfuse.",
     )
