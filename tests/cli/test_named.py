@@ -48,4 +48,4 @@ def test_a_page_or_study_names_commands_there_are(file: Path) -> None:
 
 
 def test_a_command_that_is_not_there_would_be_found() -> None:
-    assert set(NAMED.findall("first `clinfuse scan FOLDER`, then clinfuse run")) - COMMANDS == {"scan"}
+    assert set(NAMED.findall("first `clinfuse look FOLDER`, then clinfuse run")) - COMMANDS == {"look"}
