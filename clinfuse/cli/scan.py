@@ -118,9 +118,11 @@ def _file_lines(found: Sequence[FileFacts]) -> list[str]:
 def _table_lines(table: TableFacts) -> list[str]:
     delimiter = {"\t": "tab", "": "typed cells"}.get(table.delimiter, f"'{table.delimiter}'")
     encodings = f", {table.encodings[0]}" if table.encodings else ""
-    lines = summary.block("TABLE", f"{table.file}   {table.rows} rows   {delimiter}{encodings}")
+    lines = summary.block("TABLE", f"{table.name}   {table.rows} rows   {delimiter}{encodings}")
     if not table.headed:
-        lines += summary.block("", "The first row looks like data, not like names: write the names above it.")
+        lines += summary.block(
+            "", 'The first row looks like data, not like names; columns are numbered (header = "none").'
+        )
     rows = [(summary.cut(column.name, 24), _column_words(column)) for column in table.columns[:_MOST_COLUMNS]]
     lines += [summary.plain(f"{'':<10}{name:<26}{said}")[:WIDTH] for name, said in rows]
     if len(table.columns) > _MOST_COLUMNS:

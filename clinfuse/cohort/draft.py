@@ -138,6 +138,14 @@ def _tables(out: _Lines, found: Survey) -> None:
         out.choices("missing", [_list(["", *tokens])])
 
 
+def _table(out: _Lines, table: TableFacts, why: str = "") -> None:
+    out.text("table", [table.file], why)
+    if table.sheet:
+        out.choices("sheet", [str(table.sheet)])
+    if not table.headed:
+        out.text("header", ["none"], "the first row looks like data, not like names; its columns are called 1, 2, ...")
+
+
 def _list(values: Sequence[str]) -> str:
     return "[" + ", ".join(_quoted(value) for value in values) + "]"
 
@@ -149,7 +157,7 @@ def _systems(found: Survey) -> dict[tuple[str, str], str]:
     for table in found.tables:
         columns = table.of_kind("id")
         if len(columns) > 1:
-            names |= {(table.file, column.name): _named(column.name, taken) for column in columns}
+            names |= {(table.name, column.name): _named(column.name, taken) for column in columns}
     return names
 
 
@@ -162,11 +170,11 @@ def _ids(out: _Lines, found: Survey, systems: dict[tuple[str, str], str]) -> Non
         columns = table.of_kind("id")
         if len(columns) < 2:
             continue
-        out.when(f"if {table.file} says which numbers belong together")
-        out.text("table", [table.file])
+        out.when(f"if {table.name} says which numbers belong together")
+        _table(out, table)
         out.text("patient_id", [column.name for column in columns])
         for column in columns:
-            out.text(systems[table.file, column.name], [column.name])
+            out.text(systems[table.name, column.name], [column.name])
     if widths:
         out.when("whichever it is")
     for width in sorted(widths):
@@ -192,8 +200,8 @@ def _records(out: _Lines, found: Survey) -> None:
         ids = table.of_kind("id")
         if not ids:
             continue
-        out.when(f"if a row of {table.file} is a record ({table.rows} rows)")
-        out.text("table", [table.file])
+        out.when(f"if a row of {table.name} is a record ({table.rows} rows)")
+        _table(out, table)
         out.text("patient_id", [column.name for column in sorted(ids, key=lambda column: column.unique)])
         out.text("record_id", [column.name for column in ids if column.unique])
         out.text("index_time", [column.name for column in table.of_kind("date")], "nothing later may be used as input")
@@ -214,8 +222,8 @@ def _label(out: _Lines, found: Survey) -> None:
         columns = table.of_kind("category", "yes/no")
         if not columns or table.long:
             continue
-        out.when(f"if {table.file} says it")
-        out.text("table", [table.file], "may be left out if it is the table of the records")
+        out.when(f"if {table.name} says it")
+        _table(out, table, "may be left out if it is the table of the records")
         for column in table.of_kind("id"):
             out.text("record_id", [column.name])
             out.text("patient_id", [column.name])
@@ -240,7 +248,7 @@ def _whose(out: _Lines, found: Survey, places: Sequence[Place], systems: dict[tu
     ranked = sorted(places, key=lambda place: -max([m.both for _, m in found.meetings_of(place)], default=0))
     for place in ranked:
         met = [(other, meeting) for other, meeting in found.meetings_of(place) if meeting.both]
-        tables = [(other, meeting) for other, meeting in met if other[0] in {table.file for table in found.tables}]
+        tables = [(other, meeting) for other, meeting in met if other[0] in {table.name for table in found.tables}]
         if not tables:
             out.remark(f"{_said((place.source, place.part))}: {len(place.values)} ids, none of them in a table")
         for (source, column), meeting in tables[:4]:
@@ -319,9 +327,9 @@ def _modality(out: _Lines, found: Survey, table: TableFacts, names: set[str]) ->
         return
     out.section(f"modalities.{_named(table.file.rpartition('.')[0], names)}", f"{table.rows} rows")
     out.text("kind", ["ehr"])
-    out.text("table", [table.file])
+    _table(out, table)
     for column in ids:
-        met = [f"{_met(meeting)} {_said(other)}" for other, meeting in found.meetings_of((table.file, column.name))][:3]
+        met = [f"{_met(meeting)} {_said(other)}" for other, meeting in found.meetings_of((table.name, column.name))][:3]
         out.text("patient_id", [column.name], ", ".join(met))
         out.text("record_id", [column.name])
     out.text("time", [column.name for column in table.of_kind("date")])

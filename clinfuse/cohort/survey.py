@@ -19,7 +19,7 @@ from clinfuse.cohort.survey_files import (
     survey_dicom,
     survey_named,
 )
-from clinfuse.cohort.survey_tables import TABLE_SUFFIXES, TableFacts, survey_table
+from clinfuse.cohort.survey_tables import TABLE_SUFFIXES, TableFacts, survey_tables
 from clinfuse.errors import ClinfuseError, DataError
 
 _MOST_TABLES = 60
@@ -146,14 +146,15 @@ def _tables(root: Path, files: Sequence[Path]) -> tuple[list[TableFacts], list[P
     refused: Counter[str] = Counter()
     for file in files[:_MOST_TABLES]:
         try:
-            opened = survey_table(root, file)
+            found = survey_tables(root, file)
         except ClinfuseError as error:
             refused[error.code] += 1
             continue
-        tables.append(opened.facts)
-        for column in opened.facts.of_kind("id"):
-            values = frozenset(plain(cell) for cell in set(opened.cells[column.name])) - {""}
-            places.append(Place(opened.facts.file, column.name, "column", values))
+        for opened in found:
+            tables.append(opened.facts)
+            for column in opened.facts.of_kind("id"):
+                values = frozenset(plain(cell) for cell in set(opened.cells[column.name])) - {""}
+                places.append(Place(opened.facts.name, column.name, "column", values))
     return tables, places, refused
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ import pandas as pd
 
 from clinfuse.cohort.joins import plain
 from clinfuse.cohort.survey_dialect import written
+from clinfuse.errors import DataError
 from clinfuse.io.dialect import Dialect
 from clinfuse.io.ehr import decimal_number
 from clinfuse.io.tables import read_table
@@ -40,6 +41,7 @@ _CALLED_ID = re.compile(
 _CODED = re.compile(r"([A-Z][0-9]{2})\.[0-9A-Z]{1,4}")
 _LOOKED_AT = 2000
 _MOST_LEVELS = 40
+_MOST_SHEETS = 20
 _MOST_CODES = 400
 _SEVERAL = 5
 _MOSTLY = 0.9
@@ -53,7 +55,7 @@ class ColumnFacts:
     Parameters
     ----------
     name : str
-        As the first row writes it; ``column 3`` where that row may be data.
+        As the first row writes it, or its number.
     kind : {"id", "date", "number", "yes/no", "category", "text", "empty"}
     distinct, empty : int
         Different values, and cells without one (missing tokens among them).
@@ -142,7 +144,9 @@ class TableFacts:
         Those that read it, the likeliest first; empty for a table whose cells have types.
     columns : tuple of ColumnFacts
     headed : bool
-        Whether the first row looks like names and not like data.
+        Whether the first row looks like names and not like data; columns are else called 1, 2 and so on.
+    sheet : int
+        Number of the sheet of a workbook with several, from 1; else 0.
     long : tuple of LongFacts
         One where the table may hold a measurement per row, else none.
     """
@@ -153,7 +157,13 @@ class TableFacts:
     encodings: tuple[str, ...]
     columns: tuple[ColumnFacts, ...]
     headed: bool = True
+    sheet: int = 0
     long: tuple[LongFacts, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The file, and the sheet where it has several."""
+        return f"{self.file}, sheet {self.sheet}" if self.sheet else self.file
 
     def of_kind(self, *kinds: str) -> tuple[ColumnFacts, ...]:
         """Columns of these kinds, in their order."""
@@ -169,8 +179,8 @@ class OpenTable:
     cells: pd.DataFrame
 
 
-def survey_table(root: Path, file: Path) -> OpenTable:
-    """Look at one table without having been told how it is written.
+def survey_tables(root: Path, file: Path) -> list[OpenTable]:
+    """Look at one table, or at every sheet of a workbook, without having been told how it is written.
 
     Parameters
     ----------
@@ -181,7 +191,7 @@ def survey_table(root: Path, file: Path) -> OpenTable:
 
     Returns
     -------
-    OpenTable
+    list of OpenTable
 
     Raises
     ------
@@ -191,15 +201,43 @@ def survey_table(root: Path, file: Path) -> OpenTable:
     typed = file.suffix.lower() in (".parquet", ".xlsx")
     delimiter, encodings = ("", ()) if typed else written(file)
     dialect = Dialect() if typed else Dialect(delimiter=delimiter, encoding=encodings[0])
-    cells = read_table(file, dialect)
-    headed = not any(_is_data(str(name)) for name in cells.columns)
-    if not headed:
-        cells.columns = pd.Index([f"column {number + 1}" for number in range(cells.shape[1])])
-    columns = tuple(_column(str(name), cells[name]) for name in cells.columns)
-    facts = TableFacts(
-        file.relative_to(root).as_posix(), len(cells), delimiter, encodings, columns, headed, _long(columns, cells)
-    )
-    return OpenTable(facts, cells)
+    name = file.relative_to(root).as_posix()
+    found = []
+    for sheet, cells, headed in _sheets(file, dialect):
+        columns = tuple(_column(str(column), cells[column]) for column in cells.columns)
+        long = _long(columns, cells)
+        facts = TableFacts(name, len(cells), delimiter, encodings, columns, headed=headed, sheet=sheet, long=long)
+        found.append(OpenTable(facts, cells))
+    return found
+
+
+def _sheets(file: Path, dialect: Dialect) -> Iterator[tuple[int, pd.DataFrame, bool]]:
+    """Number, cells, and whether the first row is names: once for a table, once for each of several sheets."""
+    try:
+        yield (0, *_cells(file, dialect))
+        return
+    except DataError as error:
+        if error.code != "TABLE_SHEETS":
+            raise
+    for sheet in range(1, _MOST_SHEETS + 1):
+        try:
+            yield (sheet, *_cells(file, replace(dialect, sheet=sheet)))
+        except DataError as error:
+            if error.code == "TABLE_SHEETS":
+                return
+            if error.code != "TABLE_EMPTY":
+                raise
+
+
+def _cells(file: Path, dialect: Dialect) -> tuple[pd.DataFrame, bool]:
+    try:
+        cells = read_table(file, dialect)
+        if not any(_is_data(str(name)) for name in cells.columns):
+            return cells, True
+    except DataError as error:
+        if error.code != "TABLE_HEADER":
+            raise
+    return read_table(file, replace(dialect, header="none")), False
 
 
 def _is_data(name: str) -> bool:

@@ -18,7 +18,7 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.contract import parse_contract
 from clinfuse.cohort.draft import write_draft
 from clinfuse.cohort.survey import Survey, survey
-from clinfuse.cohort.survey_tables import survey_table
+from clinfuse.cohort.survey_tables import survey_tables
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.synthetic.folder import write_cohort
 from clinfuse.synthetic.settings import preset
@@ -194,8 +194,10 @@ def test_a_folder_without_anything_known_is_refused(tmp_path: Path) -> None:
 
 def test_a_table_without_names_shows_none_of_its_cells(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("0012345,Zwetschgenknoedel,61\n0012346,Meier,44\n", encoding="utf-8")
-    table = survey_table(tmp_path, tmp_path / "t.csv").facts
+    (table,) = (one.facts for one in survey_tables(tmp_path, tmp_path / "t.csv"))
     assert not table.headed
+    assert [column.name for column in table.columns] == ["1", "2", "3"]
+    assert '#header = "none"' in write_draft(survey(tmp_path))
     assert "Zwetschgenknoedel" not in repr(table)
 
 
@@ -214,6 +216,11 @@ def test_a_workbook_is_surveyed_like_any_table(tmp_path: Path) -> None:
     book.save(tmp_path / "visits.xlsx")
     (table,) = survey(tmp_path).tables
     assert [column.kind for column in table.columns] == ["id", "number"]
+    book.copy_worksheet(book.active)
+    book.save(tmp_path / "visits.xlsx")
+    found = survey(tmp_path)
+    assert [table.name for table in found.tables] == ["visits.xlsx, sheet 1", "visits.xlsx, sheet 2"]
+    assert "#sheet = 2" in write_draft(found)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -235,7 +242,7 @@ def test_how_a_table_is_written_is_among_the_answers(
     quoted[2] = delimiter.join(['"00002"', f'"{token}"', f'"{token}"', '"Süd"'])
     text = "\n".join([delimiter.join(["PATNR", "CRP", "WHEN", "SITE"]), *quoted, ""])
     (tmp_path / "t.csv").write_bytes(text.encode(encoding))
-    table = survey_table(tmp_path, tmp_path / "t.csv").facts
+    (table,) = (one.facts for one in survey_tables(tmp_path, tmp_path / "t.csv"))
     assert table.delimiter == delimiter
     assert encoding in table.encodings
     person, number, when, site = table.columns
