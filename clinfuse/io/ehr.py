@@ -286,7 +286,7 @@ def _explain(name: str, cells: pd.Series, refused: set[str], rule: ColumnRule, d
     place = f"column {name!r}, {places_of(cells, refused)}"
     odd = cells[cells.isin(list(refused))]
     if rule.kind == "category":
-        remedy = 'Add the level to `levels`, or write `unlisted = "other"` to give such cells a level of their own.'
+        remedy = 'Write `unlisted = "other"` to give such cells a level of their own, or add theirs to levels.'
         _refuse("EHR_LEVEL", place, "a declared level", f"{len(odd)} cells with another one", remedy)
     if rule.kind == "yes/no":
         remedy = 'Declare how they are written, e.g. `yes = ["ja"], no = ["nein"]`.'
