@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,9 +20,9 @@ from clinfuse.cohort.patterns import file_pattern
 from clinfuse.cohort.tables import TableBook, inside, require
 from clinfuse.cohort.visits import Visits
 from clinfuse.errors import ClinfuseError, DataError
-from clinfuse.io.dicom_file import dicom_header
-from clinfuse.io.dicom_index import DicomSeries, scan_dicom
-from clinfuse.io.eeg import eeg_header
+from clinfuse.io.dicom_index import DicomScan, DicomSeries
+from clinfuse.io.files import list_files
+from clinfuse.io.headers import exported_field, exported_recording, scan_export, scan_exported
 from clinfuse.io.times import has_clock
 
 _DICOM_KINDS = {"ct": ("CT",), "xray": ("CR", "DX", "MG")}
@@ -126,11 +125,11 @@ def _by_header(search: Search) -> list[Candidate]:
             remedy="Correct the name.",
         )
     candidates = []
-    for made in _series(search, folder):
+    for made in _series(search, _scan(search, folder)):
         number = made.series.patient_id
         if header != "PatientID":
             try:
-                number = dicom_header(made.series.files[0], header)
+                number = exported_field(made.series.files[0], header)
             except DataError as error:
                 search.refuse(error)
                 continue
@@ -146,20 +145,21 @@ class _Found:
     candidates: tuple[Candidate, ...]
 
 
-def _series(search: Search, folder: Path) -> Iterator[_Found]:
-    """The series below a folder that are of the kind and meet the declared filter; ids are not looked at."""
-    scan = scan_dicom(folder)
-    for _ in scan.damaged:
-        search.notes.refuse("DCM_DAMAGED", search.name, "A DICOM file whose header cannot be read.")
+def _scan(search: Search, folder: Path) -> DicomScan:
+    return scan_export(folder, root=search.root, without=[search.root / PRIVATE_FOLDER])
+
+
+def _series(search: Search, scan: DicomScan) -> Iterator[_Found]:
+    """The series that are of the kind and meet the declared filter; ids are not looked at."""
+    for error in scan.refused:
+        search.refuse(error)
     kept = [series for series in scan.series if series.modality in _DICOM_KINDS[search.kind]]
     chosen = [series for series in kept if search.source.series is None or meets(series, search.source.series)]
     others, unfit = len(scan.series) - len(kept), len(kept) - len(chosen)
     search.notes.tell("SERIES_KIND", search.name, others, "series of another kind are passed over.")
     search.notes.tell("SERIES_FILTER", search.name, unfit, "series that do not meet the filter are passed over.")
     for series in chosen:
-        files = [file for file in (_relative(search, path) for path in series.files) if file is not None]
-        if len(files) < len(series.files):
-            continue
+        files = [file.relative_to(search.root) for file in series.files]
         groups = [tuple(files)] if search.kind == "ct" else [(file,) for file in files]
         time = series.time.astype("datetime64[s]")
         made = tuple(Candidate((), group, time, len(group), series.clock) for group in groups)
@@ -199,13 +199,11 @@ def _by_name(search: Search) -> list[Candidate]:
 
 
 def _files_below(search: Search, start: str) -> Iterator[Path]:
-    for folder, folders, names in os.walk(inside(search.root, start)):
-        own = Path(folder) == search.root
-        folders[:] = sorted(name for name in folders if name[0] != "." and not (own and name == PRIVATE_FOLDER))
-        for name in sorted(names):
-            file = _relative(search, Path(folder) / name)
-            if file is not None:
-                yield file
+    listing = list_files(inside(search.root, start), root=search.root, without=[search.root / PRIVATE_FOLDER])
+    for error in listing.refused:
+        search.refuse(error)
+    for file in listing.files:
+        yield file.relative_to(search.root)
 
 
 def _from_files(search: Search, found: Sequence[tuple[Path, tuple[int, ...]]]) -> list[Candidate]:
@@ -213,12 +211,13 @@ def _from_files(search: Search, found: Sequence[tuple[Path, tuple[int, ...]]]) -
     owner = dict(found)
     dated = search.visits.dated or search.source.series is not None or search.source.several is not None
     if search.source.in_dicom and (search.kind == "ct" or dated):
-        scanned = [made for top in _tops(owner) for made in _series(search, search.root / top)]
+        scans = scan_exported([[search.root / file for file in files] for files in _by_top(owner)])
+        scanned = [made for scan in scans for made in _series(search, scan)]
         candidates = []
         for candidate in (candidate for made in scanned for candidate in made.candidates):
-            files = tuple(file for file in candidate.files if file in owner)
-            if files and len({owner[file] for file in files}) == 1:
-                candidates.append(replace(candidate, records=owner[files[0]], files=files, slices=len(files)))
+            files = candidate.files
+            if len({owner[file] for file in files}) == 1:
+                candidates.append(replace(candidate, records=owner[files[0]]))
         known = {file for candidate in candidates for file in candidate.files}
         if search.kind == "ct" or search.source.series is not None:
             return candidates
@@ -227,10 +226,15 @@ def _from_files(search: Search, found: Sequence[tuple[Path, tuple[int, ...]]]) -
     return [_dated(search, candidate) for candidate in candidates] if dated and search.kind == "eeg" else candidates
 
 
-def _tops(files: Sequence[Path] | dict[Path, tuple[int, ...]]) -> list[Path]:
-    """Folders that hold the files, none of them inside another."""
-    folders = sorted({file.parent for file in files})
-    return [folder for folder in folders if not any(folder != top and folder.is_relative_to(top) for top in folders)]
+def _by_top(files: Collection[Path]) -> list[list[Path]]:
+    """The files by the folder that holds them, those of a folder inside another with the outer one's."""
+    groups: dict[Path, list[Path]] = {}
+    top = Path("..")
+    for file in sorted(files, key=lambda file: (file.parent, file)):
+        if not file.parent.is_relative_to(top):
+            top = file.parent
+        groups.setdefault(top, []).append(file)
+    return list(groups.values())
 
 
 def _dated(search: Search, candidate: Candidate) -> Candidate:
@@ -238,7 +242,7 @@ def _dated(search: Search, candidate: Candidate) -> Candidate:
     if not candidate.records:
         return candidate
     try:
-        return replace(candidate, time=eeg_header(search.root / candidate.files[0]).start)
+        return replace(candidate, time=exported_recording(search.root / candidate.files[0]).start)
     except DataError as error:
         search.refuse(error, candidate.records)
         return replace(candidate, records=())
@@ -275,19 +279,20 @@ def _at_path(search: Search, written: str, rows: tuple[int, ...]) -> list[Candid
     except DataError as error:
         search.refuse(error, rows)
         return []
-    if path.is_dir() and search.source.in_dicom:
-        return [replace(each, records=rows) for made in _series(search, path) for each in made.candidates]
-    if not path.is_file():
+    if _answers(path.is_dir) and search.source.in_dicom:
+        return [
+            replace(each, records=rows) for made in _series(search, _scan(search, path)) for each in made.candidates
+        ]
+    if not _answers(path.exists):
         text = "A path column names a file that is not there."
         search.notes.refuse("FILE_ABSENT", search.name, text, key=search.visits.keys[rows[0]] if rows else "")
         return []
     return _from_files(search, [(path.relative_to(search.root), rows)])
 
 
-def _relative(search: Search, path: Path) -> Path | None:
-    """A path relative to the cohort folder; noted and None where a link leads out of it."""
+def _answers(question: Callable[[], bool]) -> bool:
+    """Whether the file system says yes; it refuses names that are too long for it, or answers nothing on a bad day."""
     try:
-        return inside(search.root, path).relative_to(search.root)
-    except DataError as error:
-        search.refuse(error)
-        return None
+        return question()
+    except OSError:
+        return False

@@ -17,6 +17,7 @@ from clinfuse.cohort.notes import Notes
 from clinfuse.errors import ClinfuseError, DataError
 from clinfuse.io.cells import nearest_name
 from clinfuse.io.dialect import Dialect
+from clinfuse.io.files import leads_inside, outside
 from clinfuse.io.tables import read_table
 from clinfuse.io.times import read_times
 
@@ -48,8 +49,8 @@ def inside(root: Path, name: str | Path) -> Path:
     Raises
     ------
     DataError
-        ``FILE_OUTSIDE`` where the path, or a link on it, leads out of the folder; ``FILE_URL`` where it is an
-        address: nothing is ever fetched.
+        ``FILE_OUTSIDE`` where the path leads out of the folder, ``LINK_OUTSIDE`` where a link on it does;
+        ``FILE_URL`` where it is an address: nothing is ever fetched.
     """
     if _ADDRESS.match(str(name)):
         raise DataError(
@@ -60,16 +61,14 @@ def inside(root: Path, name: str | Path) -> Path:
             remedy="Copy the file into the folder and write its path.",
         )
     path = Path(os.path.normpath(root / name))
-    try:
-        target = path.resolve()
-    except (OSError, RuntimeError, ValueError):
-        target = Path("/")
-    if not (target.is_relative_to(root) and path.is_relative_to(root)):
+    if path.is_relative_to(root) and not leads_inside(root, path):
+        raise outside()
+    if not path.is_relative_to(root):
         raise DataError(
             "FILE_OUTSIDE",
             place="a file of the export",
             rule="files inside the cohort folder",
-            found="a path or link that leads out of it",
+            found="a path that leads out of it",
             remedy="Copy the file into the folder.",
         )
     return path

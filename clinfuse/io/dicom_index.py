@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 from pydicom.dataset import Dataset
 
-from clinfuse.errors import DataError
+from clinfuse.errors import ClinfuseError, DataError
 from clinfuse.io.dicom_file import looks_like_dicom, numbers, open_dicom, text
+from clinfuse.io.files import check_regular, list_files
 from clinfuse.io.geometry import slice_normal, stack_order
 
 _TAGS = (
@@ -80,16 +80,21 @@ class DicomScan:
         DICOM files whose header cannot be read.
     other : int
         Number of files that are no DICOM images: other formats, reports, presentation states, localizers.
+    refused : tuple of ClinfuseError
+        Why: one for each damaged file, each link that leads out of the export and each folder that cannot be read.
     """
 
     series: tuple[DicomSeries, ...]
     damaged: tuple[Path, ...]
     other: int
+    refused: tuple[ClinfuseError, ...] = ()
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _Header:
+class DicomHeader:
+    """What is taken from the header of one image for the index; see `DicomSeries` for what it means."""
+
     file: Path
     key: tuple[str, str, str]
     modality: str
@@ -136,8 +141,37 @@ def index_dicom(folder: Path) -> tuple[DicomSeries, ...]:
     return scan_dicom(folder).series
 
 
-def scan_dicom(folder: Path) -> DicomScan:
+Headers: TypeAlias = Iterable[DicomHeader | ClinfuseError | None]
+
+
+def image_headers(files: Sequence[Path]) -> Headers:
+    """The header of each file, in order; None for what is no image, an error for what cannot be read."""
+    for file in files:
+        try:
+            yield image_header(file)
+        except DataError as error:
+            yield error
+
+
+def scan_dicom(
+    folder: Path,
+    *,
+    root: Path | None = None,
+    without: Collection[Path] = (),
+    headers: Callable[[Sequence[Path]], Headers] = image_headers,
+) -> DicomScan:
     """What `index_dicom` finds, with a list of the damaged files and the number of those left out.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched as there.
+    root : Path, optional
+        Resolved; links that lead out of it are refused.
+    without : collection of Path
+        Folders that are not looked into.
+    headers : callable, (files) -> iterable of DicomHeader, ClinfuseError or None
+        Reads the header of each file: here, or in a process that may be lost to one.
 
     Raises
     ------
@@ -161,34 +195,38 @@ def scan_dicom(folder: Path) -> DicomScan:
             found="none",
             remedy="Correct `folder` in cohort.toml; it is counted from the folder that holds cohort.toml.",
         )
-    groups: dict[tuple[str, str, str], list[_Header]] = {}
-    damaged: list[Path] = []
+    listing = list_files(folder, root=root, without=without)
+    scan = grouped(listing.files, headers(listing.files))
+    return replace(scan, refused=(*listing.refused, *scan.refused))
+
+
+def grouped(files: Sequence[Path], headers: Headers) -> DicomScan:
+    """The series that files belong to, given the header of each."""
+    groups: dict[tuple[str, str, str], list[DicomHeader]] = {}
+    damaged: dict[Path, ClinfuseError] = {}
     other = 0
-    for file in _walk(folder):
-        try:
-            header = _header(file) if looks_like_dicom(file) else None
-        except DataError:
-            damaged.append(file)
-            continue
+    for file, header in zip(files, headers, strict=True):
         if header is None:
             other += 1
+        elif isinstance(header, ClinfuseError):
+            damaged[file] = header
         else:
             groups.setdefault(header.key, []).append(header)
     series = tuple(_series(groups[key]) for key in sorted(groups))
-    return DicomScan(series, tuple(damaged), other)
+    return DicomScan(series, tuple(damaged), other, tuple(damaged.values()))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            # Opening a pipe that nobody writes to would wait for ever.
-            if (file := Path(place) / name).is_file():
-                yield file
+def image_header(file: Path) -> DicomHeader | None:
+    """What the index needs of one file; None for what is not DICOM, for an object without an image and a localizer.
 
-
-def _header(file: Path) -> _Header | None:
-    """None for an object without an image and for a localizer."""
+    Raises
+    ------
+    DataError
+        ``FILE_KIND``, and the ``DCM_`` codes of a header that cannot be read.
+    """
+    check_regular(file)
+    if not looks_like_dicom(file):
+        return None
     dataset = open_dicom(file, tags=_TAGS, pixels=False)
     modality = text(dataset, "Modality")
     if "Rows" not in dataset:
@@ -208,7 +246,7 @@ def _header(file: Path) -> _Header | None:
     instance = numbers(dataset, "InstanceNumber", 1)
     time, clock = _acquired(dataset)
     size = numbers(dataset, "Rows", 1), numbers(dataset, "Columns", 1)
-    return _Header(
+    return DicomHeader(
         file=file,
         key=(text(dataset, "PatientID"), text(dataset, "StudyInstanceUID"), text(dataset, "SeriesInstanceUID")),
         modality=modality,
@@ -253,7 +291,7 @@ def _moment(date: str, time: str) -> np.datetime64:
         return _UNKNOWN_TIME
 
 
-def _series(headers: list[_Header]) -> DicomSeries:
+def _series(headers: list[DicomHeader]) -> DicomSeries:
     ordered = _in_slice_order(headers)
     first = ordered[0]
     exact = [header.time for header in headers if header.clock]
@@ -272,7 +310,7 @@ def _series(headers: list[_Header]) -> DicomSeries:
     )
 
 
-def _in_slice_order(headers: list[_Header]) -> list[_Header]:
+def _in_slice_order(headers: list[DicomHeader]) -> list[DicomHeader]:
     by_number = sorted(headers, key=lambda header: header.instance)
     if any(header.position.size == 0 or header.orientation.size == 0 for header in headers):
         return by_number

@@ -21,7 +21,8 @@ from clinfuse.io.budget import MOST_BYTES
 from clinfuse.io.policies import ReaderPolicy
 from clinfuse.io.process import LostError, Process
 from clinfuse.io.readers import FileValue
-from clinfuse.io.wire import array_bytes, error_of, value_of
+from clinfuse.io.values import Remark
+from clinfuse.io.wire import array_bytes, error_of, plain, value_of
 from clinfuse.io.worker import serve
 
 PROGRAM = (sys.executable, "-P", "-m", "clinfuse.io.guard")
@@ -31,7 +32,10 @@ _FILE_S = 20.0
 _NEXT_FILE_S = 0.1
 _BYTES_PER_S = 2e6
 _KEPT_BYTES = 2**29
-_CAP_OFF = "This system cannot limit the memory of the process that reads; its time is limited all the same."
+_CAP_OFF = Remark(
+    "CAP_OFF", "This system cannot limit the memory of the process that reads; its time is limited all the same."
+)
+_AT_ONCE = 256
 
 
 @final
@@ -92,7 +96,7 @@ class Guard:
         waiting = [{"seconds": self._seconds, **item} for item in items]
         while waiting:
             with self._turn:
-                answers = self._answers(task, waiting)
+                answers = self._answers(task, waiting[:_AT_ONCE])
             waiting = waiting[len(answers) :]
             yield from answers
 
@@ -116,7 +120,7 @@ class Guard:
         process = self._running()
         try:
             if not process.capped:
-                answer["rest"]["remarks"].append(["CAP_OFF", _CAP_OFF])
+                answer["rest"]["remarks"].append(plain(_CAP_OFF))
             value = value_of(answer, process.shared)
         except ClinfuseError:
             raise

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def error_of(head: dict[str, Any]) -> ClinfuseError:
 
 def value_head(value: FileValue, shared: io.FileIO) -> dict[str, Any]:
     """A value as JSON, its array written to the shared file."""
-    rest = {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.name != "array"}
+    rest = fields_head(value, without="array")
     halved = isinstance(value, Volume) and value.unit == "HU"
     return {"value": type(value).__name__, "array": write_array(value.array, shared, halve=halved), "rest": rest}
 
@@ -50,26 +51,49 @@ def value_of(head: dict[str, Any], shared: io.FileIO) -> FileValue:
     DataError
         As its constructor.
     """
-    rest = {name: _tuples(written) for name, written in head["rest"].items()}
-    rest["remarks"] = tuple(Remark(code, text) for code, text in rest.get("remarks", ()))
     kind: Callable[..., FileValue] = _VALUES[head["value"]]
-    return kind(array=read_array(head["array"], shared), **rest)
+    return kind(array=read_array(head["array"], shared), **fields_of(head["rest"]))
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> Any:
+    """A value of a field as JSON: numbers, texts, dates, paths, arrays of few numbers, and tuples of them."""
+    if isinstance(value, tuple):
+        return [plain(part) for part in value]
     if isinstance(value, Remark):
-        return [value.code, value.text]
-    if isinstance(value, np.ndarray):
-        return {"dtype": value.dtype.str, "values": value.tolist()}
-    if isinstance(value, np.generic):
-        return value.item()
-    return [_plain(part) for part in value] if isinstance(value, tuple) else value
+        return {"remark": [value.code, value.text]}
+    if isinstance(value, np.datetime64 | np.ndarray):
+        array = np.asarray(value)
+        numbers = array.view(np.int64) if array.dtype.kind == "M" else array
+        return {"dtype": array.dtype.str, "values": numbers.tolist()}
+    if isinstance(value, Path):
+        return {"path": str(value)}
+    return value.item() if isinstance(value, np.generic) else value
 
 
-def _tuples(written: Any) -> Any:
-    if isinstance(written, dict):
-        return np.array(written["values"], dtype=np.dtype(written["dtype"]))
-    return tuple(_tuples(part) for part in written) if isinstance(written, list) else written
+def unplain(written: Any) -> Any:
+    """The value that `plain` described."""
+    if isinstance(written, list):
+        return tuple(unplain(part) for part in written)
+    if not isinstance(written, dict):
+        return written
+    if "remark" in written:
+        return Remark(*written["remark"])
+    if "path" in written:
+        return Path(written["path"])
+    kind = np.dtype(written["dtype"])
+    if kind.kind == "M":
+        return np.array(written["values"], dtype=np.int64).view(kind)[()]
+    return np.array(written["values"], dtype=kind)
+
+
+def fields_head(value: Any, *, without: str = "") -> dict[str, Any]:
+    """The fields of a dataclass as JSON, one of them left out."""
+    return {field.name: plain(getattr(value, field.name)) for field in fields(value) if field.name != without}
+
+
+def fields_of(head: dict[str, Any]) -> dict[str, Any]:
+    """The fields that `fields_head` described."""
+    return {name: unplain(written) for name, written in head.items()}
 
 
 def write_array(array: np.ndarray, shared: io.FileIO, *, halve: bool = False) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from clinfuse.errors import ClinfuseError, DataError, StorageError
+from clinfuse.io.files import check_regular
 from clinfuse.io.policies import POLICIES, ReaderPolicy
 from clinfuse.io.readers import read_files
-from clinfuse.io.wire import error_head, value_head
+from clinfuse.io.wire import error_head, fields_head, value_head
 
 Task = Callable[[dict[str, Any], io.FileIO], dict[str, Any]]
 # The process that asks gives up first; this is for one that is no longer there to do so.
@@ -28,12 +29,51 @@ _LONGER_S = 5.0
 
 def read(item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
     """Read the files of one record."""
-    given = {name: tuple(said) if isinstance(said, list) else said for name, said in item["policy"].items()}
-    policy = POLICIES.get(item["kind"], ReaderPolicy)(**given)
-    return value_head(read_files(item["kind"], [Path(file) for file in item["files"]], policy), shared)
+    files = [_regular(file) for file in item["files"]]
+    return value_head(read_files(item["kind"], files, policy_of(item["kind"], item["policy"])), shared)
 
 
-TASKS: dict[str, Task] = {"read": read}
+def _regular(name: str) -> Path:
+    check_regular(Path(name))
+    return Path(name)
+
+
+def policy_of(kind: str, head: dict[str, Any]) -> ReaderPolicy:
+    """The policy whose fields were sent; an empty one for a kind that has none."""
+    if kind not in POLICIES:
+        return ReaderPolicy()
+    return POLICIES[kind](**{name: tuple(said) if isinstance(said, list) else said for name, said in head.items()})
+
+
+# Readers are imported by the first file that needs them.
+def dicom_header(item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
+    """Read the header of a DICOM file for the index of a folder; nothing where it is no image."""
+    from clinfuse.io.dicom_index import image_header
+
+    header = image_header(_regular(item["file"]))
+    return {"header": None if header is None else fields_head(header)}
+
+
+def dicom_field(item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
+    """Read one field of a DICOM header."""
+    from clinfuse.io.dicom_file import dicom_header
+
+    return {"text": dicom_header(_regular(item["file"]), item["keyword"])}
+
+
+def eeg_header(item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
+    """Read what a recording says of itself."""
+    from clinfuse.io.eeg import eeg_header
+
+    return {"header": fields_head(eeg_header(_regular(item["file"])))}
+
+
+TASKS: dict[str, Task] = {
+    "read": read,
+    "dicom_header": dicom_header,
+    "dicom_field": dicom_field,
+    "eeg_header": eeg_header,
+}
 
 
 def serve(tasks: Mapping[str, Task] = TASKS) -> None:

@@ -34,6 +34,11 @@ def swell(item: dict[str, Any], shared: object) -> dict[str, Any]:
     return {}
 
 
+def take(item: dict[str, Any], shared: object) -> dict[str, Any]:
+    """Takes half a gigabyte."""
+    return {"taken": np.empty(2**29, dtype=np.uint8).nbytes}
+
+
 def chatter(item: dict[str, Any], shared: object) -> dict[str, Any]:
     """Prints what it reads, as some decoders do."""
     print(item["word"])
@@ -61,4 +66,4 @@ def chosen(item: dict[str, Any], shared: object) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    serve({"hang": hang, "die": die, "swell": swell, "chatter": chatter, "fail": fail, "read": chosen})
+    serve({"hang": hang, "die": die, "swell": swell, "take": take, "chatter": chatter, "fail": fail, "read": chosen})

@@ -229,7 +229,7 @@ def test_a_link_out_of_the_folder_is_refused(hospital, tmp_path):
     (folder / "EEG" / "E1_last.edf").symlink_to(tmp_path / "elsewhere.edf")
     read = read_export(folder)
     assert files_of(read, "eeg")["A1"] == (Path("EEG/E1_day.edf"),)
-    assert read.ledger.refused["FILE_OUTSIDE"] == 1
+    assert read.ledger.refused["LINK_OUTSIDE"] == 1
 
 
 def test_a_damaged_recording_is_refused_with_the_code_of_its_reader(hospital, tmp_path):
