@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from clinfuse.cohort.cache import Cache, Draft, PreparedSource, Refusal, digest, source_key
+from clinfuse.cohort.file_facts import made_at, name_facts
 from clinfuse.cohort.kinds import DataKind, Value, feature_names, kind_of
 from clinfuse.cohort.ledger import Entry, Ledger
 from clinfuse.cohort.modality import Modality
@@ -136,6 +137,7 @@ class FolderStore(Store):
         self._tables: dict[str, np.ndarray] = {}
         self._prepared: dict[str, PreparedSource] = {}
         self._digests: dict[str, tuple[str, ...]] = {}
+        self._beside: dict[str, pd.DataFrame] = {}
         keys: list[str] = []
         for modality in export.modalities:
             source = export.sources[modality.name]
@@ -248,8 +250,15 @@ class FolderStore(Store):
         return self._tables[name] if name in self._tables else self._prepared[name].features
 
     def properties(self, name: str) -> pd.DataFrame:
-        """What the files say of themselves; no column for a health-record table."""
-        return pd.DataFrame(index=range(len(self.records))) if name in self._tables else self._prepared[name].properties
+        """What the files say of themselves, their names and the time they were made; none for a health-record table."""
+        if name in self._tables:
+            return pd.DataFrame(index=range(len(self.records)))
+        if name not in self._beside:
+            files = [self._files(name, row) for row in range(len(self.records))]
+            beside = name_facts(files)
+            beside["time made"] = made_at(self.named[name].kind, self.folder, files)
+            self._beside[name] = beside
+        return self._prepared[name].properties.join(self._beside[name])
 
     def digests(self, name: str) -> tuple[str, ...]:
         """One hash per record."""

@@ -30,6 +30,7 @@ _SITE_RECORDS = 20
 _FOLDS = 5
 _CHANCE = 0.01
 _TELLING_VALUES = 4
+_GOES_ON_S = 1.5
 
 
 @final
@@ -139,7 +140,9 @@ def audit(cohort: Cohort, *, seed: int = 0) -> Audit:
         "largest single column": _columns,
         "properties of files": _files,
         "order of the records": lambda one, _: _order(cohort[_labelled(cohort)]),
+        "empty cells": _empty_cells,
         "same content under two patients": _duplicates,
+        "recordings that go on in another": _continued,
         "prevalence by site": _sites,
     }
     facts = []
@@ -265,30 +268,85 @@ def _order(cohort: Cohort) -> tuple[str, list[Finding]]:
     return ", ".join(f"{name} AUROC {area[0]:.2f}" for name, area in areas.items()), found
 
 
+def _empty_cells(cohort: Cohort, seed: int) -> tuple[str, list[Finding]]:
+    """Whether a column has a value, where its table has any; models that mark what is missing see this."""
+    del seed
+    areas = {}
+    for modality in cohort.modalities:
+        if modality.kind != "ehr":
+            continue
+        values = np.asarray(cohort.arrays(modality.name))
+        here = cohort.present[:, cohort.names.index(modality.name)]
+        for number, column in enumerate(modality.columns):
+            empty = np.where(here, np.isnan(values[:, number]), np.nan)
+            if 0 < np.nansum(empty) < here.sum():
+                areas[modality.name, column.name] = _area(cohort, empty)
+    if not areas:
+        return "none, or no table", []
+    (table, largest), (best, _, _) = max(areas.items(), key=lambda item: item[1])
+    found = []
+    for (own, name), (area, low, p) in areas.items():
+        if area > PRESENCE and low > 0.5 and p * len(areas) < _CHANCE:
+            said = f"{own}, column {name}: whether it has a value gives AUROC {area:.2f} alone."
+            found.append(Finding("MISSING_PREDICTS", "stop" if area >= COLUMN_STOP else "warning", said))
+    return f"{table}, column {largest}: AUROC {best:.2f}", found
+
+
 def _duplicates(cohort: Cohort, seed: int) -> tuple[str, list[Finding]]:
     del seed
     found, total = [], 0
-    for name in cohort.names:
+    for modality in cohort.modalities:
         owners: dict[bytes, set[str]] = {}
-        for patient, content in _contents(cohort, name):
+        for patient, content in _contents(cohort, modality.name):
             owners.setdefault(content, set()).add(patient)
         pairs = sorted({pair for people in owners.values() for pair in combinations(sorted(people), 2)})
         if pairs:
             total += len(pairs)
             shown = ", ".join(f"{one} and {other}" for one, other in pairs[:3])
-            said = f"{name}: the same content under {len(pairs)} pairs of patients ({shown}); folds cannot part them."
-            found.append(Finding("CONTENT_TWICE", "warning", said))
+            said = f"{modality.name}: the same content under {len(pairs)} pairs of patients ({shown})"
+            if modality.kind == "ehr":
+                found.append(Finding("CONTENT_TWICE", "warning", f"{said}; a table may repeat by chance."))
+            else:
+                said += (
+                    "; they are one patient under two ids, or a file lies in the wrong place, and no fold parts them."
+                )
+                found.append(Finding("LEAK_SUBJECT", "stop", said))
     return f"{total} pairs of patients", found
 
 
 def _contents(cohort: Cohort, name: str) -> Iterator[tuple[str, bytes]]:
-    """Patient key and digest of every present input that says enough to be anybody's own."""
-    values = cohort.arrays(name)
+    """Patient key and digest of every present input, or window of a signal, that says enough to be anybody's own."""
+    values, windowed = cohort.arrays(name), cohort.modality(name).windowed
+    covered = cohort.window_mask(name) if windowed else None
     for row in np.flatnonzero(cohort.present[:, cohort.names.index(name)]):
-        one = np.ascontiguousarray(values[row])
-        telling = np.unique(one[np.isfinite(one)] if one.dtype.kind == "f" else one)
-        if len(telling) >= _TELLING_VALUES:
-            yield str(cohort.patient_keys[row]), hashlib.sha256(one.tobytes()).digest()
+        parts = values[row : row + 1] if covered is None else values[row][covered[row]]
+        for one in parts:
+            telling = np.unique(one[np.isfinite(one)] if one.dtype.kind == "f" else one)
+            if len(telling) >= _TELLING_VALUES:
+                content = hashlib.sha256(np.ascontiguousarray(one).tobytes()).digest()
+                yield str(cohort.patient_keys[row]), content
+
+
+def _continued(cohort: Cohort, seed: int) -> tuple[str, list[Finding]]:
+    """Recordings of one patient that begin where one of another ends: one night cut in two."""
+    del seed
+    found, total = [], 0
+    for modality in cohort.modalities:
+        frame = cohort.properties(modality.name)
+        if not modality.windowed or not {"time made", "duration_s"} <= set(frame.columns):
+            continue
+        start = frame["time made"].to_numpy(dtype=np.float64)
+        end = start + frame["duration_s"].to_numpy(dtype=np.float64)
+        keys, pairs = cohort.patient_keys, set()
+        for one in np.flatnonzero(np.isfinite(end)):
+            next_ones = np.flatnonzero(np.abs(start - end[one]) <= _GOES_ON_S)
+            pairs |= {(str(keys[one]), str(keys[other])) for other in next_ones if keys[other] != keys[one]}
+        if pairs:
+            total += len(pairs)
+            shown = ", ".join(f"{one} and {other}" for one, other in sorted(pairs)[:3])
+            said = f"{modality.name}: {len(pairs)} recordings begin in the second in which another patient's ends"
+            found.append(Finding("CONTENT_CONTINUES", "warning", f"{said} ({shown}): one recording cut in two?"))
+    return f"{total} pairs of patients", found
 
 
 def _sites(cohort: Cohort, seed: int) -> tuple[str, list[Finding]]:

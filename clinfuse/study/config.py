@@ -71,9 +71,10 @@ class TrainingSection(Strict):
 
 @final
 class MissingSection(Strict):
-    """What happens, and what is reported, when a modality is absent."""
+    """What happens, and what is reported, when a modality is absent, and how many files may be refused."""
 
     hide: Annotated[float, Field(ge=0, lt=1)] | None = None
+    max_refused: Annotated[float, Field(ge=0, le=1)] = 0.05
     report: Annotated[tuple[Literal["observed", "subsets"], ...], Field(strict=False)] = ("observed", "subsets")
 
 

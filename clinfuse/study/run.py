@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError
 from clinfuse.evaluation.audit import Audit, audit
 from clinfuse.study.config import Study
@@ -80,10 +83,11 @@ def carry_out(
     ConfigError
         ``RUN_CHANGED``.
     DataError
-        ``AUDIT_STOPS``, before anything is trained.
+        ``AUDIT_STOPS``, ``REFUSED_MANY``, ``MODALITY_EMPTY``, before anything is trained.
     ClinfuseError
         What fitting, evaluating and writing raise.
     """
+    refuse_damage(work.cohort, work.study.missing.max_refused)
     with one_way(work):
         found = audit(work.cohort)
     if not agreed:
@@ -97,6 +101,46 @@ def carry_out(
     outcome = finish(work, found)
     work.run.note("finished")
     return outcome
+
+
+def refuse_damage(cohort: Cohort, most: float) -> None:
+    """Refuse to train where a modality is absent for everybody, or too large a share of the files was refused.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    most : float
+        Share of the files of all modalities together that may have been refused.
+
+    Raises
+    ------
+    DataError
+        ``MODALITY_EMPTY``, ``REFUSED_MANY`` with the line that accepts the share found.
+    """
+    files = [modality.name for modality in cohort.modalities if modality.kind != "ehr"]
+    entries = [one for one in cohort.ledger.entries if one.source in files and not (one.excluded or one.note)]
+    refused = Counter(one.code for one in entries)
+    used = int(cohort.present[:, [cohort.names.index(name) for name in files]].sum())
+    share = refused.total() / max(1, refused.total() + used)
+    if share > most:
+        accepted = math.ceil(100 * share) / 100
+        raise DataError(
+            "REFUSED_MANY",
+            place="files",
+            rule=f"at most {most:.0%} of the files refused".replace("%", " %"),
+            found=f"{refused.total()} of {refused.total() + used}: "
+            + ", ".join(f"{code} {count}" for code, count in refused.most_common()),
+            remedy=f"See them with clinfuse check; or write `max_refused = {accepted:g}` in [missing] of the study.",
+        )
+    empty = [name for name, here in zip(cohort.names, cohort.present.T, strict=True) if not here.any()]
+    if empty:
+        raise DataError(
+            "MODALITY_EMPTY",
+            place=f"modality {empty[0]}",
+            rule="a modality that at least one record has",
+            found="none",
+            remedy="See with clinfuse check why nothing met; or leave it out of `modalities` in the study.",
+        )
 
 
 def refuse_stops(found: Audit, remedy: str) -> None:
