@@ -23,6 +23,7 @@ from clinfuse.errors import ClinfuseError, DataError
 from clinfuse.io.dicom_index import DicomScan, DicomSeries
 from clinfuse.io.files import list_files
 from clinfuse.io.headers import exported_field, exported_recording, scan_export, scan_exported
+from clinfuse.io.policies import EegPolicy
 from clinfuse.io.times import has_clock
 
 _DICOM_KINDS = {"ct": ("CT",), "xray": ("CR", "DX", "MG")}
@@ -242,7 +243,8 @@ def _dated(search: Search, candidate: Candidate) -> Candidate:
     if not candidate.records:
         return candidate
     try:
-        return replace(candidate, time=exported_recording(search.root / candidate.files[0]).start)
+        file, policy = search.root / candidate.files[0], EegPolicy.of(search.source)
+        return replace(candidate, time=exported_recording(file, policy=policy).start)
     except DataError as error:
         search.refuse(error, candidate.records)
         return replace(candidate, records=())

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
+from clinfuse.cohort.recording_keys import RecordingKeys
 from clinfuse.cohort.strict import Strict
 from clinfuse.cohort.windows import Window
 
@@ -22,11 +23,6 @@ Span: TypeAlias = Annotated[tuple[float, float], Field(strict=False)]
 WindowPair: TypeAlias = Annotated[tuple[str, str], Field(strict=False)]
 Take: TypeAlias = Literal["last", "first", "min", "max", "mean", "slope", "count", "time since last"]
 Several: TypeAlias = Literal["nearest", "first", "last", "most slices"]
-
-TEN_TWENTY = (
-    *("Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8"),
-    *("P7", "P3", "Pz", "P4", "P8", "O1", "O2"),
-)
 
 
 class Written(Strict):
@@ -60,13 +56,6 @@ class SeriesFilter(Strict):
     @classmethod
     def _ordered(cls, value: Span | None) -> Span | None:
         return _rising(value)
-
-
-class Segments(Strict):
-    """Windows cut from a signal: the same number for everyone."""
-
-    seconds: PositiveFloat = 10.0
-    count: PositiveInt = 6
 
 
 class LongForm(Strict):
@@ -290,30 +279,15 @@ class XraySource(FileSource):
         return (value,) * 2 if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-class EegSource(FileSource):
+class EegSource(FileSource, RecordingKeys):
     """An EEG."""
 
     kind: Literal["eeg"]
-    channels: Literal["10-20"] | Names = "10-20"
-    reference: Name = "average"
-    segments: Segments = Segments()
-    rate_hz: PositiveFloat = 64.0
 
     @model_validator(mode="after")
-    def _fits(self) -> EegSource:
+    def _files_only(self) -> EegSource:
         _no_headers(self)
-        if round(self.segments.seconds * self.rate_hz) < 2:
-            message = "segments of two samples at least"
-            raise ValueError(message)
-        if len(set(self.electrodes)) != len(self.electrodes):
-            message = "every channel once"
-            raise ValueError(message)
         return self
-
-    @property
-    def electrodes(self) -> tuple[str, ...]:
-        """Names of the channels, in the order of the prepared signal."""
-        return TEN_TWENTY if isinstance(self.channels, str) else self.channels
 
 
 class EhrSource(Source):
@@ -373,12 +347,6 @@ LATER = {
     "gantry_tilt": "shear a tilted series upright",
     "view": "keep one projection of a radiograph",
     "colour": "turn a colour radiograph into grey",
-    "amplitude_unit": "state the unit of a signal that does not say it",
-    "gaps": "cut a recording at its gaps",
-    "duplicates": "choose one of two channels with one name",
-    "aliases": "further names for a channel",
-    "band_hz": "filter a signal to this band",
-    "notch_hz": "filter the mains out of a signal",
 }
 
 

@@ -44,6 +44,9 @@ def modality_of(name: str, source: AnySource, columns: tuple[Column, ...] = ()) 
             unit="µV",
             spread=EEG_SPREAD_UV,
             reference=source.reference,
+            band_hz=source.band_hz or (0.0, 0.0),
+            notch_hz=source.notch_hz or 0.0,
+            least_channels=source.least_channels,
             mirror=source.mirror,
         )
     if isinstance(source, CtSource | MrSource | MaskSource):

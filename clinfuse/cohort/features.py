@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from clinfuse.cohort.modality import Modality
-from clinfuse.cohort.signal import electrode
+from clinfuse.io.channels import electrode
 from clinfuse.shapes import Table, Voxels
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -271,15 +271,19 @@ def eeg_features(array: np.ndarray, windows: np.ndarray, modality: Modality) -> 
     Returns
     -------
     ndarray of float64, (features,)
-        ln µV² of the mean power over windows; a region is the mean of its channels' logarithms.
+        ln µV² of the mean power over windows; a region is the mean of its channels' logarithms. NaN for a channel
+        that is masked (zero throughout while others are not), which enters no region.
     """
     covered = array[windows]
     regions = _regions(modality)
+    heard = covered.any(axis=(0, 2))
+    masked = ~heard & heard.any()
     found: list[float] = []
     for band in _bands(modality).values():
         power = band_power(covered, modality.rate_hz, band).mean(axis=0)
-        logs = np.log(np.maximum(power, LEAST_POWER))
-        found += [*logs.tolist(), *(float(logs[rows].mean()) for rows in regions.values())]
+        logs = np.where(masked, np.nan, np.log(np.maximum(power, LEAST_POWER)))
+        parts = [logs[[row for row in rows if not masked[row]]] for rows in regions.values()]
+        found += [*logs.tolist(), *(float(part.mean()) if part.size else float("nan") for part in parts)]
     return np.array(found)
 
 

@@ -89,7 +89,11 @@ def _radiograph_facts(value: Radiograph) -> dict[str, float]:
 
 
 def _signal_facts(value: Signal) -> dict[str, float]:
-    return {"duration_s": value.seconds, "rate_hz": value.rate_hz, "channels": len(value.channels)}
+    return {
+        "duration_s": value.whole_seconds or value.seconds,
+        "rate_hz": value.rate_hz,
+        "channels": len(value.channels),
+    }
 
 
 def _affine(modality: Modality) -> np.ndarray:

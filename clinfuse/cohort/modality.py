@@ -70,7 +70,13 @@ class Modality:
     centre, spread : float
         A network sees ``(value - centre) / spread``: fixed by the settings, never learned.
     reference : str
-        eeg: ``"average"``, ``"as recorded"`` or a channel name.
+        eeg: ``"average"``, ``"as recorded"``, ``"linked ears"`` or a channel name.
+    band_hz : tuple of float
+        eeg: edges of the band-pass, Hz; (0, 0) for the one of `clinfuse.cohort.signal.pass_band`.
+    notch_hz : float
+        eeg: frequency of the mains to filter out, Hz; 0 for none.
+    least_channels : float
+        eeg: share of `channels` that has to be there and good; the others are zero.
     mirror : bool
         Whether left and right may be exchanged when training images are varied.
 
@@ -93,6 +99,9 @@ class Modality:
     centre: float = 0.0
     spread: float = 1.0
     reference: str = "average"
+    band_hz: tuple[float, float] = (0.0, 0.0)
+    notch_hz: float = 0.0
+    least_channels: float = 0.7
     mirror: bool = False
 
     def __post_init__(self) -> None:

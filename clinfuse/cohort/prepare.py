@@ -206,6 +206,6 @@ def prepare_eeg(value: Signal, modality: Modality) -> Prepared:
     Raises
     ------
     DataError
-        ``EEG_CHANNEL``, ``EEG_CHANNEL_TWICE``, ``EEG_CHANNELS``, ``EEG_SHORT``, ``EEG_RATE``.
+        See `windows_of`.
     """
     return Prepared(*windows_of(value, modality))

@@ -2,84 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from typing import NoReturn
 
 import numpy as np
 from scipy.signal import butter, cheby2, resample_poly, sosfiltfilt
 
+from clinfuse.cohort.band import Band, filtered_at_rate
 from clinfuse.cohort.modality import Modality
+from clinfuse.cohort.montage import montage
 from clinfuse.errors import DataError
-from clinfuse.io.values import Signal
+from clinfuse.io.values import Remark, Signal
 
-TEN_TWENTY = (
-    "Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1", "O2",
-)  # fmt: skip
-_ALIASES = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
-_PREFIXES = ("EEG ", "EEG_", "EEG-", "POL ")
-_REFERENCES = ("REF", "LE", "AR", "AV", "AVG", "A1", "A2", "A1A2", "M1", "M2")
 LOWEST_HZ = 0.5
 HIGHEST_HZ = 45.0
-
-
-def electrode(name: str) -> str:
-    """The electrode a channel name stands for, upper case, in the newer of the two 10-20 spellings.
-
-    ``"EEG T3-Ref"``, ``"t7.."`` and ``"T3"`` are all ``"T7"``; a bipolar name such as ``"Fp1-F7"`` stays whole.
-
-    Examples
-    --------
-    >>> electrode("EEG T3-Ref"), electrode("fp1."), electrode("Fp1-F7")
-    ('T7', 'FP1', 'FP1-F7')
-    """
-    text = " ".join(name.upper().split())
-    for prefix in _PREFIXES:
-        text = text.removeprefix(prefix)
-    text = text.rstrip(". ")
-    head, _, tail = text.partition("-")
-    text = head.strip() if tail.strip() in _REFERENCES else text
-    return _ALIASES.get(text, text)
-
-
-def _position(signal: Signal, wanted: str) -> int:
-    found = [row for row, name in enumerate(signal.channels) if electrode(name) == electrode(wanted)]
-    if not found:
-        raise DataError(
-            "EEG_CHANNEL",
-            place="recording",
-            rule=f"channel {wanted}, by this name or its other 10-20 name",
-            found="no such channel",
-            remedy="Take the channel out of `channels`, or leave the recording refused.",
-        )
-    if len(found) > 1:
-        raise DataError(
-            "EEG_CHANNEL_TWICE",
-            place="recording",
-            rule=f"one channel that is {wanted}",
-            found=f"{len(found)} channels",
-            remedy="Export the recording with one channel per electrode.",
-        )
-    return found[0]
-
-
-def _picked(signal: Signal, modality: Modality) -> np.ndarray:
-    if modality.channels:
-        rows = [_position(signal, name) for name in modality.channels]
-    elif len(signal.channels) == modality.shape[1]:
-        rows = list(range(len(signal.channels)))
-    else:
-        raise DataError(
-            "EEG_CHANNELS",
-            place="recording",
-            rule=f"{modality.shape[1]} channels",
-            found=f"{len(signal.channels)}",
-            remedy="Name the `channels` to use in cohort.toml.",
-        )
-    samples = signal.array[rows].astype(np.float64)
-    if modality.reference == "average":
-        return samples - samples.mean(axis=0)
-    if modality.reference == "as recorded":
-        return samples
-    return samples - signal.array[_position(signal, modality.reference)].astype(np.float64)
 
 
 def pass_band(modality: Modality, rate_hz: float) -> tuple[float, float]:
@@ -101,61 +38,109 @@ def _at_rate(samples: np.ndarray, rate_hz: float, modality: Modality, length: in
     ratio = Fraction(modality.rate_hz / rate_hz).limit_denominator(1000)
     if ratio != 1:
         samples = resample_poly(samples, ratio.numerator, ratio.denominator, axis=1, padtype="line")
+    return _of_length(samples, length)
+
+
+def _of_length(samples: np.ndarray, length: int) -> np.ndarray:
     short = length - samples.shape[1]
     return np.pad(samples, ((0, 0), (0, max(short, 0))), mode="edge")[:, :length]
 
 
-def windows_of(signal: Signal, modality: Modality) -> tuple[np.ndarray, np.ndarray]:
+def windows_of(signal: Signal, modality: Modality) -> tuple[np.ndarray, np.ndarray, tuple[Remark, ...]]:
     """Prepare a recording.
 
-    The order is: pick channels by name, cut the first ``windows x seconds``, re-reference, band-pass
-    (Butterworth high-pass of order 2, Chebyshev II low-pass of order 10, both forwards and backwards, so zero phase;
-    see `pass_band`), change the rate, cut into windows. What was
-    recorded after the used part cannot reach it, so how long the recording went on is no input.
+    The order is: cut the first ``windows x seconds``, pick channels by name, re-reference, band-pass, change the rate,
+    cut into windows. Without ``band_hz`` and ``notch_hz`` the band-pass is a Butterworth high-pass of order 2 and a
+    Chebyshev II low-pass of order 10, both forwards and backwards, so zero phase (see `pass_band`); with them it is the
+    filter of `clinfuse.cohort.band`. An interrupted recording is cut and filtered piece by piece, and no window
+    reaches across a gap. What was recorded after the used part cannot reach it, so how long the recording went on is
+    no input.
 
     Parameters
     ----------
     signal : Signal
         µV.
     modality : Modality
-        Of kind ``eeg``: ``shape``, ``channels``, ``rate_hz``, ``seconds``, ``reference``.
+        Of kind ``eeg``: ``shape``, ``channels``, ``rate_hz``, ``seconds``, ``reference``, ``band_hz``, ``notch_hz``,
+        ``least_channels``.
 
     Returns
     -------
     ndarray of float32, (windows, channel, time)
-        µV; zeros in windows the recording is too short for.
+        µV; zeros in windows the recording is too short for and in channels that are absent or bad.
     ndarray of bool, (windows,)
         Whether the recording covers the window completely.
+    tuple of Remark
+        Which channels are masked, and why.
 
     Raises
     ------
     DataError
-        ``EEG_CHANNEL``, ``EEG_CHANNEL_TWICE``, ``EEG_CHANNELS``, ``EEG_SHORT``, ``EEG_RATE``.
+        ``EEG_SHORT``, ``EEG_RATE`` and the codes of `montage`.
     """
     count, channels, samples = modality.shape
     seconds = modality.seconds or samples / modality.rate_hz
-    complete = min(count, int(np.floor(signal.seconds / seconds + 1e-9)))
-    if complete == 0:
-        raise DataError(
-            "EEG_SHORT",
-            place="recording",
-            rule=f"at least one whole window of {seconds:g} s",
-            found="a shorter recording",
-            remedy="Shorten `segments.seconds`, or leave the recording refused.",
-        )
-    band = pass_band(modality, signal.rate_hz)
-    if band[1] <= band[0]:
+    used, pieces = _used(signal, seconds, count)
+    if not pieces:
+        _refuse_short(seconds)
+    band = _band(signal, modality)
+    made = montage(used, modality)
+    prepared = np.zeros((count, channels, samples), dtype=np.float32)
+    first = 0
+    for (low, high), complete in pieces:
+        flat = _filtered_piece(made.samples[:, low:high], signal.rate_hz, modality, band, complete * samples)
+        prepared[first : first + complete] = flat.reshape(channels, complete, samples).transpose(1, 0, 2)
+        first += complete
+    prepared[:, made.masked] = 0.0
+    return prepared, np.arange(count) < first, made.remarks
+
+
+def _used(signal: Signal, seconds: float, count: int) -> tuple[Signal, list[tuple[tuple[int, int], int]]]:
+    """The samples that whole windows need, and of every piece its place among them and its number of windows."""
+    parts, pieces, left, at = [], [], count, 0
+    for low, high in signal.pieces:
+        complete = min(left, int(np.floor((high - low) / signal.rate_hz / seconds + 1e-9)))
+        if complete:
+            length = round(complete * seconds * signal.rate_hz)
+            parts.append(signal.array[:, low : low + length])
+            pieces.append(((at, at + parts[-1].shape[1]), complete))
+            at += parts[-1].shape[1]
+            left -= complete
+    if not parts:
+        return signal, []
+    array = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    return replace(signal, array=array, breaks=()), pieces
+
+
+def _band(signal: Signal, modality: Modality) -> tuple[float, float]:
+    band = modality.band_hz if modality.band_hz[1] > 0 else pass_band(modality, signal.rate_hz)
+    # A filter needs some room above its band.
+    if band[1] <= band[0] or band[1] * 1.02 >= signal.rate_hz / 2:
         raise DataError(
             "EEG_RATE",
             place="recording",
-            rule=f"a sampling rate that holds more than {LOWEST_HZ} Hz",
+            rule=f"a sampling rate that holds {band[0]:g} to {band[1]:g} Hz",
             found="a lower one",
-            remedy="Leave the recording refused.",
+            remedy="Lower `band_hz`, or leave the recording refused.",
         )
-    used = round(complete * seconds * signal.rate_hz)
-    cut = Signal(signal.array[:, :used], signal.rate_hz, signal.channels)
-    filtered = _filtered(_picked(cut, modality), signal.rate_hz, band)
-    flat = _at_rate(filtered, signal.rate_hz, modality, complete * samples)
-    prepared = np.zeros((count, channels, samples), dtype=np.float32)
-    prepared[:complete] = flat.reshape(channels, complete, samples).transpose(1, 0, 2)
-    return prepared, np.arange(count) < complete
+    return band
+
+
+def _filtered_piece(
+    samples: np.ndarray, rate_hz: float, modality: Modality, band: tuple[float, float], length: int
+) -> np.ndarray:
+    """One uninterrupted piece, band-passed and at the rate of the modality, (channel, length)."""
+    if modality.band_hz[1] > 0 or modality.notch_hz > 0:
+        found = filtered_at_rate(samples, rate_hz, Band(*band, modality.notch_hz), modality.rate_hz)
+        return _of_length(found, length)
+    return _at_rate(_filtered(samples, rate_hz, band), rate_hz, modality, length)
+
+
+def _refuse_short(seconds: float) -> NoReturn:
+    raise DataError(
+        "EEG_SHORT",
+        place="recording",
+        rule=f"at least one whole window of {seconds:g} s",
+        found="a shorter recording",
+        remedy="Shorten `segments.seconds`, or leave the recording refused.",
+    )

@@ -13,8 +13,8 @@ from typing import final
 
 import numpy as np
 
-from clinfuse.cohort.declarations import TEN_TWENTY
 from clinfuse.cohort.keys import PRIVATE_FOLDER
+from clinfuse.cohort.recording_keys import TEN_TWENTY
 from clinfuse.errors import ClinfuseError
 from clinfuse.io.dicom_file import open_dicom, text
 from clinfuse.io.dicom_index import DicomSeries, scan_dicom

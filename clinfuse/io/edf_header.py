@@ -6,15 +6,19 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn, final
+from typing import final
 
 import numpy as np
 
-from clinfuse.errors import DataError
+from clinfuse.io.edf_length import RecordCount, record_count
+from clinfuse.io.policies import EegPolicy
+from clinfuse.io.refusals import refuse_recording
+from clinfuse.io.values import Remark
 
 _MAIN = 256
 _FIELDS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_PLUS_DATE = re.compile(rb"Startdate \d\d-[A-Z]{3}-(\d{4}) ")
 _BDF = b"\xffBIOSEMI"
 _EDF = b"0       "
 
@@ -48,6 +52,11 @@ class EdfChannel:
         """Whether it holds text, not samples."""
         return self.label in ("EDF Annotations", "BDF Annotations")
 
+    @property
+    def gain(self) -> float:
+        """Physical units of one digital step; negative where the polarity is inverted."""
+        return (self.physical[1] - self.physical[0]) / (self.digital[1] - self.digital[0])
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -66,9 +75,11 @@ class EdfHeader:
         Bytes of one sample: 2 (EDF) or 3 (BDF).
     length : int
         Bytes of the header.
-    interrupted : bool
-        Whether the file declares itself discontinuous (EDF+D, BDF+D).
+    plus, interrupted : bool
+        Whether its data records carry times (EDF+, BDF+), and whether they declare gaps (EDF+D, BDF+D).
     channels : tuple of EdfChannel
+    remarks : tuple of Remark
+        What was put right or is worth a second look.
     """
 
     start: np.datetime64
@@ -76,12 +87,30 @@ class EdfHeader:
     record_seconds: float
     width: int
     length: int
+    plus: bool
     interrupted: bool
     channels: tuple[EdfChannel, ...]
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes of one data record."""
+        return sum(channel.samples for channel in self.channels) * self.width
+
+    @property
+    def seconds(self) -> float:
+        """Length of the recording, s, gaps not counted."""
+        return self.records * self.record_seconds
 
 
-def read_edf_header(file: Path) -> EdfHeader:
+def read_edf_header(file: Path, *, policy: EegPolicy = EegPolicy()) -> EdfHeader:
     """The checked header of an EDF, EDF+ or BDF file; samples are not read.
+
+    Parameters
+    ----------
+    file : Path
+    policy : EegPolicy
+        Its ``truncated`` decides about a file with fewer data records than it declares.
 
     Raises
     ------
@@ -101,31 +130,38 @@ def read_edf_header(file: Path) -> EdfHeader:
             body = stream.read(_MAIN * count)
         size = file.stat().st_size
     except OSError:
-        refuse("EEG_OPEN", "a file that can be opened", "one that cannot", "Check that it exists and may be read.")
+        refuse_recording("EEG_OPEN", "a file that can be opened", "one that cannot", "Check that it may be read.")
     length = int(_number(main[184:192], "header size"))
     if len(body) < _MAIN * count or length != _MAIN * (count + 1):
-        refuse("EDF_HEADER", "256 bytes of header for each channel and 256 more", "another size")
-    header = EdfHeader(
-        start=_start(main),
-        records=int(_number(main[236:244], "number of data records")),
-        record_seconds=_number(main[244:252], "duration of a data record"),
-        width=3 if main[:8] == _BDF else 2,
+        refuse_recording("EDF_HEADER", "256 bytes of header for each channel and 256 more", "another size")
+    channels, seconds = _channels(body, count), _number(main[244:252], "duration of a data record")
+    _check(channels, seconds)
+    width = 3 if main[:8] == _BDF else 2
+    record = sum(channel.samples for channel in channels) * width
+    declared = int(_number(main[236:244], "number of data records"))
+    counted = record_count(RecordCount(declared, size - length, record, seconds), policy)
+    start = _start(main)
+    return EdfHeader(
+        start=start,
+        records=counted.records,
+        record_seconds=seconds,
+        width=width,
         length=length,
+        plus=main[192:196] in (b"EDF+", b"BDF+"),
         interrupted=main[192:197] in (b"EDF+D", b"BDF+D"),
-        channels=_channels(body, count),
+        channels=channels,
+        remarks=(*counted.remarks, *_remarks(main, body, channels, start)),
     )
-    _check(header, size)
-    return header
 
 
 def _signals(main: bytes) -> int:
     if main[:8] not in (_BDF, _EDF):
-        refuse("EEG_FORMAT", "an EDF, EDF+ or BDF file", "another format", "Export the recording as EDF+.")
+        refuse_recording("EEG_FORMAT", "an EDF, EDF+ or BDF file", "another format", "Export the recording as EDF+.")
     if len(main) < _MAIN:
-        refuse("EDF_HEADER", "256 bytes of header", "fewer")
+        refuse_recording("EDF_HEADER", "256 bytes of header", "fewer")
     count = _number(main[252:256], "number of channels")
     if count < 1 or count != int(count):
-        refuse("EDF_HEADER", "at least one channel", "none")
+        refuse_recording("EDF_HEADER", "at least one channel", "none")
     return int(count)
 
 
@@ -149,27 +185,37 @@ def _channels(body: bytes, count: int) -> tuple[EdfChannel, ...]:
     return tuple(channels)
 
 
-def _check(header: EdfHeader, size: int) -> None:
-    signals = [channel for channel in header.channels if not channel.is_annotation]
-    if signals and header.record_seconds <= 0:
-        refuse("EDF_DURATION", "data records longer than 0 s", "another length")
-    for i, channel in enumerate(header.channels, start=1):
+def _check(channels: tuple[EdfChannel, ...], seconds: float) -> None:
+    signals = [channel for channel in channels if not channel.is_annotation]
+    if signals and seconds <= 0:
+        refuse_recording("EDF_DURATION", "data records longer than 0 s", "another length")
+    for i, channel in enumerate(channels, start=1):
         if channel.samples < 1:
-            refuse("EDF_SAMPLES", "at least one sample per data record", f"none in channel {i}")
+            refuse_recording("EDF_SAMPLES", "at least one sample per data record", f"none in channel {i}")
         if channel.is_annotation:
             continue
         if channel.digital[0] >= channel.digital[1]:
-            refuse("EDF_RANGE", "digital minimum below digital maximum", f"another order in channel {i}")
+            refuse_recording("EDF_RANGE", "digital minimum below digital maximum", f"another order in channel {i}")
         if channel.physical[0] == channel.physical[1]:
-            refuse("EDF_RANGE", "physical minimum and maximum that differ", f"equal ones in channel {i}")
-    record = sum(channel.samples for channel in header.channels) * header.width
-    if header.records < 1 or size != header.length + header.records * record:
-        refuse(
-            "EDF_LENGTH",
-            "as many data records as the header declares",
-            "another number",
-            "The recording was cut or not closed: export it again from the recorder.",
-        )
+            refuse_recording("EDF_RANGE", "physical minimum and maximum that differ", f"equal ones in channel {i}")
+
+
+def _remarks(main: bytes, body: bytes, channels: tuple[EdfChannel, ...], start: np.datetime64) -> tuple[Remark, ...]:
+    """What a careful user would want to know of a header that can be read."""
+    said = []
+    offset = sum(_FIELDS[:3]) * len(channels)
+    if b"," in body[offset : offset + sum(_FIELDS[3:7]) * len(channels)] + main[244:252]:
+        said.append(Remark("EDF_COMMA", "Numbers in the header are written with a decimal comma."))
+    turned = sum(channel.physical[0] > channel.physical[1] for channel in channels if not channel.is_annotation)
+    if turned:
+        text = f"{turned} channel(s) declare an inverted polarity; the sign is kept as the format defines it."
+        said.append(Remark("EDF_POLARITY", text))
+    if np.isnat(start):
+        said.append(Remark("EDF_DATE", "The start of the recording is no date, so it counts as unknown."))
+    # 01.01.85 is what EDF+ prescribes for a date that was taken out.
+    elif main[174:176] == b"85" and main[168:174] != b"01.01." and not _PLUS_DATE.match(main[88:168]):
+        said.append(Remark("EDF_DATE", "The year of the recording is written as 85: taken as 1985, it may be 2085."))
+    return tuple(said)
 
 
 def _text(field: bytes) -> str:
@@ -184,7 +230,7 @@ def _number(field: bytes, place: str) -> float:
     # Recorders under a European locale write a decimal comma; EDF knows no thousands separator.
     written = field.decode("latin-1").strip(" \0").replace(",", ".")
     if not _NUMBER.fullmatch(written) or not np.isfinite(float(written)):
-        refuse("EDF_NUMBER", "a number in every numeric field", f"something else in: {place}")
+        refuse_recording("EDF_NUMBER", "a number in every numeric field", f"something else in: {place}")
     return float(written)
 
 
@@ -196,7 +242,7 @@ def _start(main: bytes) -> np.datetime64:
         return np.datetime64("NaT", "s")
     date, month, short = (int(part) for part in day.groups())
     year = short + (1900 if short >= 85 else 2000)
-    plus = re.match(rb"Startdate \d\d-[A-Z]{3}-(\d{4}) ", main[88:168])
+    plus = _PLUS_DATE.match(main[88:168])
     if plus and int(plus[1]) % 100 == short:
         year = int(plus[1])
     try:
@@ -204,8 +250,3 @@ def _start(main: bytes) -> np.datetime64:
         return np.datetime64(datetime(year, month, date, hour, minute, second).isoformat(), "s")
     except ValueError:
         return np.datetime64("NaT", "s")
-
-
-def refuse(code: str, rule: str, found: str, remedy: str = "Export the recording again.") -> NoReturn:
-    """Raise the error of a recording that is not what it must be."""
-    raise DataError(code, place="recording", rule=rule, found=found, remedy=remedy) from None

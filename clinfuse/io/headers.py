@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from clinfuse.errors import ClinfuseError, DataError, StorageError
 from clinfuse.io.dicom_index import DicomHeader, DicomScan, grouped, scan_dicom
 from clinfuse.io.eeg import EegHeader
 from clinfuse.io.guard import shared_guard
+from clinfuse.io.policies import EegPolicy
 from clinfuse.io.wire import fields_of
 
 
@@ -70,7 +72,7 @@ def exported_field(file: Path, keyword: str) -> str:
     return str(_one("dicom_field", {"file": str(file), "keyword": keyword})["text"])
 
 
-def exported_recording(file: Path) -> EegHeader:
+def exported_recording(file: Path, *, policy: EegPolicy = EegPolicy()) -> EegHeader:
     """What `clinfuse.io.eeg.eeg_header` gives for a file of an export.
 
     Raises
@@ -78,7 +80,7 @@ def exported_recording(file: Path) -> EegHeader:
     DataError
         As there, and those of `clinfuse.io.guard.Guard.read`.
     """
-    return EegHeader(**fields_of(_one("eeg_header", {"file": str(file)})["header"]))
+    return EegHeader(**fields_of(_one("eeg_header", {"file": str(file), "policy": asdict(policy)})["header"]))
 
 
 def _one(task: str, item: dict[str, Any]) -> dict[str, Any]:

@@ -74,7 +74,33 @@ class NiftiPolicy(VolumePolicy):
 @final
 @dataclass(frozen=True)
 class EegPolicy(ReaderPolicy):
-    """Answers about a recording."""
+    """Answers about a recording.
+
+    Parameters
+    ----------
+    truncated : {"", "keep"}
+        ``"keep"`` takes what is there of a recording that declares more data records than its file holds.
+    gaps : {"", "segment"}
+        ``"segment"`` cuts an interrupted recording at its gaps; windows are then taken inside the pieces.
+    unit : {"", "nV", "uV", "mV", "V"}
+        Unit of channels that state none, or one that cannot be true for an EEG.
+    duplicates : {"", "first"}
+        ``"first"`` takes the first of several channels that are the same electrode.
+    other_names : tuple of (str, str)
+        Further names of channels: as the recorder writes it, and the electrode it is.
+    window_seconds : float
+        Length of the windows that will be taken, s; 0 reads the whole recording.
+    windows : int
+        How many of them; what lies behind is not read.
+    """
+
+    truncated: str = ""
+    gaps: str = ""
+    unit: str = ""
+    duplicates: str = ""
+    other_names: tuple[tuple[str, str], ...] = ()
+    window_seconds: float = 0.0
+    windows: int = 0
 
 
 POLICIES: dict[str, type[ReaderPolicy]] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from clinfuse.errors import ConfigError, DataError
-from clinfuse.io.policies import NiftiPolicy, ReaderPolicy
+from clinfuse.io.policies import POLICIES, NiftiPolicy, ReaderPolicy
 from clinfuse.io.values import Radiograph, Signal, Volume
 
 FileValue: TypeAlias = Volume | Radiograph | Signal
@@ -23,7 +23,7 @@ def read_files(kind: str, files: Sequence[Path], policy: ReaderPolicy) -> FileVa
     files : sequence of Path
         The slices of a CT in any order; one file for every other kind.
     policy : ReaderPolicy
-        Of this kind, see `clinfuse.io.policies.POLICIES`.
+        Of this kind, see `clinfuse.io.policies.POLICIES`; a plain `ReaderPolicy` leaves every question open.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def read_files(kind: str, files: Sequence[Path], policy: ReaderPolicy) -> FileVa
         ``KIND_FILES`` for a kind that does not lie in files.
     """
     # Readers are imported when the first file is opened: whoever is served from a cache needs none of them.
-    given: Any = policy
+    given: Any = POLICIES.get(kind, ReaderPolicy)() if type(policy) is ReaderPolicy else policy
     if kind == "ct" and given.format == "nifti":
         from clinfuse.io.nifti import read_nifti
 

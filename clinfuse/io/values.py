@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, final
 
 import numpy as np
@@ -133,17 +134,26 @@ class Signal:
         One name per row of ``array``, unique.
     remarks : tuple of Remark
         What was seen or done while it was read.
+    limits : tuple of (float, float)
+        Per channel, µV: samples at or beyond these lie at the end of what the recorder can write; empty where unknown.
+    breaks : tuple of int
+        Samples at which the recording begins anew after a gap; nothing may be computed across them.
+    whole_seconds : float
+        Length of the recording on disk, s, where only a part of it was read; else 0.
 
     Raises
     ------
     DataError
-        ``SIGNAL_SHAPE``, ``SIGNAL_FINITE``, ``SIGNAL_RATE``, ``SIGNAL_CHANNELS``.
+        ``SIGNAL_SHAPE``, ``SIGNAL_FINITE``, ``SIGNAL_RATE``, ``SIGNAL_CHANNELS``, ``SIGNAL_BREAKS``.
     """
 
     array: Samples
     rate_hz: float
     channels: tuple[str, ...]
     remarks: tuple[Remark, ...] = ()
+    limits: tuple[tuple[float, float], ...] = ()
+    breaks: tuple[int, ...] = ()
+    whole_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if self.array.ndim != 2 or min(self.array.shape) < 1:
@@ -156,9 +166,19 @@ class Signal:
             _refuse(
                 "SIGNAL_CHANNELS", "signal", "one unique name for each channel", "another number, or one name twice"
             )
+        if len(self.limits) not in (0, len(self.channels)):
+            _refuse("SIGNAL_CHANNELS", "signal", "limits for every channel or none", "another number")
+        edges = (0, *self.breaks, self.array.shape[1])
+        if any(after <= before for before, after in pairwise(edges)):
+            _refuse("SIGNAL_BREAKS", "signal", "breaks inside the recording in rising order", "others")
         object.__setattr__(self, "array", _locked(self.array))
 
     @property
     def seconds(self) -> float:
-        """Length of the recording, s."""
+        """Length of what was read, s."""
         return self.array.shape[1] / self.rate_hz
+
+    @property
+    def pieces(self) -> tuple[tuple[int, int], ...]:
+        """First and behind-last sample of every uninterrupted piece."""
+        return tuple(pairwise((0, *self.breaks, self.array.shape[1])))

@@ -42,7 +42,11 @@ def policy_of(kind: str, head: dict[str, Any]) -> ReaderPolicy:
     """The policy whose fields were sent; an empty one for a kind that has none."""
     if kind not in POLICIES:
         return ReaderPolicy()
-    return POLICIES[kind](**{name: tuple(said) if isinstance(said, list) else said for name, said in head.items()})
+    return POLICIES[kind](**{name: _tuples(said) for name, said in head.items()})
+
+
+def _tuples(said: Any) -> Any:
+    return tuple(_tuples(part) for part in said) if isinstance(said, list) else said
 
 
 # Readers are imported by the first file that needs them.
@@ -65,7 +69,8 @@ def eeg_header(item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
     """Read what a recording says of itself."""
     from clinfuse.io.eeg import eeg_header
 
-    return {"header": fields_head(eeg_header(_regular(item["file"])))}
+    given: Any = policy_of("eeg", item["policy"])
+    return {"header": fields_head(eeg_header(_regular(item["file"]), policy=given))}
 
 
 TASKS: dict[str, Task] = {

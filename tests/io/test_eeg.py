@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clinfuse.errors import DataError
-from clinfuse.io.eeg import EegHeader, channel_name, eeg_header, read_eeg
+from clinfuse.io.channels import channel_name
+from clinfuse.io.eeg import EegHeader, eeg_header, read_eeg
+from clinfuse.io.policies import EegPolicy
 
 WIDTHS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)
 FIELDS = ("label", "transducer", "unit", "pmin", "pmax", "dmin", "dmax", "filter", "samples", "reserved")
@@ -58,15 +60,15 @@ def plain_edf(
 
 
 def test_samples_are_microvolt_by_the_declared_range(tmp_path: Path) -> None:
-    # Physical 0..100 mV over digital 0..200: half a millivolt per step.
-    scaled = {"label": "EEG Pz", "unit": "mV", "pmin": 0, "pmax": 100, "dmin": 0, "dmax": 200}
+    # Physical 0..0.1 mV over digital 0..200: half a microvolt per step.
+    scaled = {"label": "EEG Pz", "unit": "mV", "pmin": 0, "pmax": 0.1, "dmin": 0, "dmax": 200}
     inverted = {"label": "O1", "pmin": 32767, "pmax": -32768}
     signal = read_eeg(plain_edf(tmp_path / "a", [{}, scaled, inverted]))
     assert signal.array.dtype == np.float32
     assert signal.rate_hz == 4.0
     assert signal.channels == ("Cz", "Pz", "O1")
     np.testing.assert_array_equal(signal.array[0], np.arange(8))
-    np.testing.assert_allclose(signal.array[1], 500.0 * np.arange(1, 9))
+    np.testing.assert_allclose(signal.array[1], 0.5 * np.arange(1, 9))
     np.testing.assert_allclose(signal.array[2], -1.0 - np.arange(2, 10))
 
 
@@ -84,15 +86,18 @@ def test_samples_are_microvolt_by_the_declared_range(tmp_path: Path) -> None:
     ],
 )
 def test_every_spelling_of_a_voltage_is_converted(tmp_path: Path, unit: str | bytes, factor: float) -> None:
-    signal = read_eeg(plain_edf(tmp_path / "a", [{"unit": unit}]))
-    np.testing.assert_allclose(signal.array[0], factor * np.arange(8), rtol=1e-6, atol=1e-3)
+    # One digital step is 10 µV in every unit.
+    limits = {"unit": unit, "pmin": 0, "pmax": f"{100 / factor:g}", "dmin": 0, "dmax": 10}
+    signal = read_eeg(plain_edf(tmp_path / "a", [limits]))
+    np.testing.assert_allclose(signal.array[0], 10.0 * np.arange(8), rtol=1e-6, atol=1e-3)
 
 
 def test_24_bit_samples_keep_sign_and_size(tmp_path: Path) -> None:
     limits = {"pmin": -8388608, "pmax": 8388607, "dmin": -8388608, "dmax": 8388607}
-    tail = b"".join(value.to_bytes(3, "little", signed=True) for value in (-8388608, -1, 0, 8388607))
-    file = plain_edf(tmp_path / "a", [{**limits, "unit": "uV"}], records=1, width=3, tail=tail)
-    np.testing.assert_array_equal(read_eeg(file).array, [[-8388608.0, -1.0, 0.0, 8388607.0]])
+    values = (-8388608, -1000, -999, 1000, 999, 8388607)
+    tail = b"".join(value.to_bytes(3, "little", signed=True) for value in values)
+    file = plain_edf(tmp_path / "a", [{**limits, "unit": "nV", "samples": 6}], records=1, width=3, tail=tail)
+    np.testing.assert_allclose(read_eeg(file).array, [np.array(values) / 1000], rtol=1e-6)
 
 
 def test_what_edfio_writes_is_read_back(tmp_path: Path) -> None:
@@ -178,10 +183,40 @@ def test_a_recording_with_gaps_is_refused_and_one_that_only_declares_them_is_rea
     plus = {"kind": "EDF+D"}
     whole = plain_edf(tmp_path / "a", [{}, onsets(0, 1, 2)], records=3, main=plus)
     np.testing.assert_array_equal(read_eeg(whole).array, [np.arange(12)])
-    with pytest.raises(DataError, match=r"\[EDF_GAPS\].*1 gap"):
-        read_eeg(plain_edf(tmp_path / "b", [{}, onsets(0, 1, 7)], records=3, main=plus))
-    with pytest.raises(DataError, match=r"\[EDF_GAPS\]"):
+    gap = plain_edf(tmp_path / "b", [{}, onsets(0, 1, 7)], records=3, main=plus)
+    with pytest.raises(DataError, match=r"\[EDF_GAPS\].*1 gap.*`gaps = \"segment\"`"):
+        read_eeg(gap)
+    signal = read_eeg(gap, policy=EegPolicy(gaps="segment"))
+    np.testing.assert_array_equal(signal.array, [np.arange(12)])
+    assert (signal.breaks, signal.pieces) == ((8,), ((0, 8), (8, 12)))
+    assert [remark.code for remark in signal.remarks] == ["EEG_SEGMENTS"]
+    with pytest.raises(DataError, match=r"\[EDF_ONSET\]"):
         read_eeg(plain_edf(tmp_path / "c", [{}], main=plus))
+
+
+def test_times_that_run_backwards_or_overlap_are_refused_and_gaps_are_found_where_none_are_declared(
+    tmp_path: Path,
+) -> None:
+    plus = {"kind": "EDF+C"}
+    for wrong in ((0, 2, 1), (1, 0, 2), (0, 1, 1.5), (0, 0, 1)):
+        with pytest.raises(DataError, match=r"\[EDF_ORDER\]"):
+            read_eeg(plain_edf(tmp_path / "a", [{}, onsets(*wrong)], records=3, main=plus))
+    with pytest.raises(DataError, match=r"\[EDF_GAPS\]"):
+        read_eeg(plain_edf(tmp_path / "b", [{}, onsets(0, 1, 3)], records=3, main=plus))
+    late = plain_edf(tmp_path / "c", [{}, onsets(0.25, 1.25, 2.25)], records=3, main=plus)
+    assert read_eeg(late).array.shape == (1, 12)
+
+
+def test_only_as_much_is_read_as_the_windows_need(tmp_path: Path) -> None:
+    times = onsets(0, 1, 2, 9, 20, 21, 22, 23)
+    file = plain_edf(tmp_path / "a", [{}, times], records=8, main={"kind": "EDF+D"})
+    policy = EegPolicy(gaps="segment", window_seconds=1.5, windows=3)
+    signal = read_eeg(file, policy=policy)
+    # Windows of six samples: two in the first piece of three records, none in the second of one, one in the third.
+    np.testing.assert_array_equal(signal.array, [[*range(12), *range(16, 22)]])
+    assert (signal.breaks, signal.whole_seconds, signal.seconds) == ((12,), 8.0, 4.5)
+    short = read_eeg(file, policy=EegPolicy(gaps="segment", window_seconds=99, windows=2))
+    assert short.array.shape == (1, 32)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +231,8 @@ def test_a_recording_with_gaps_is_refused_and_one_that_only_declares_them_is_rea
         ("EDF_NUMBER", {}, {"records": ""}),
         ("EDF_SAMPLES", {"samples": 0}, {}),
         ("EDF_SAMPLES", {"samples": -4}, {}),
-        ("EDF_LENGTH", {}, {"records": -1}),
+        ("EDF_LENGTH", {}, {"records": 0}),
+        ("EDF_LENGTH", {}, {"records": -2}),
         ("EDF_LENGTH", {}, {"records": 3}),
         ("EDF_LENGTH", {}, {"records": 1}),
         ("EDF_DURATION", {}, {"seconds": 0}),
@@ -217,16 +253,81 @@ def test_a_header_that_would_have_to_be_guessed_is_refused(
     assert "Jane" not in str(caught.value)
 
 
-def test_mixed_rates_and_repeated_names_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"\[EEG_RATES\].*2 rates"):
-        read_eeg(plain_edf(tmp_path / "a", [{}, {"label": "Pz", "samples": 8}]))
-    with pytest.raises(DataError, match=r"\[EEG_CHANNELS\]"):
-        read_eeg(plain_edf(tmp_path / "b", [{"label": "EEG CZ-REF"}, {"label": "Cz"}]))
+def test_a_name_that_stands_twice_is_asked_for(tmp_path: Path) -> None:
+    file = plain_edf(tmp_path / "b", [{"label": "EEG CZ-REF"}, {"label": "Cz"}])
+    with pytest.raises(DataError, match=r"\[EEG_CHANNEL_TWICE\].*`duplicates = \"first\"`"):
+        read_eeg(file)
+    signal = read_eeg(file, policy=EegPolicy(duplicates="first"))
+    assert signal.channels == ("Cz",)
+    np.testing.assert_array_equal(signal.array, [np.arange(8)])
+    both = plain_edf(tmp_path / "c", [{"label": "T3"}, {"label": "T7"}, {"label": "O1"}])
+    assert read_eeg(both).channels == ("T3", "T7", "O1")
+    assert read_eeg(both, policy=EegPolicy(duplicates="first")).channels == ("T3", "O1")
+
+
+def test_a_slower_eeg_channel_is_resampled_to_the_others(tmp_path: Path) -> None:
+    rate, slow = 256, 64
+    tone = [np.round(1000 * np.sin(2 * np.pi * 5 * np.arange(4 * n) / n)).astype("<i2") for n in (rate, slow)]
+    body = b"".join(t[k * n : (k + 1) * n].tobytes() for k in range(4) for t, n in zip(tone, (rate, slow), strict=True))
+    channels = [{"label": "C3", "samples": rate}, {"label": "C4", "samples": slow}]
+    file = plain_edf(tmp_path / "a", [{**one, "unit": "nV"} for one in channels], records=4, tail=body)
+    signal = read_eeg(file, policy=EegPolicy(unit="uV"))
+    assert (signal.rate_hz, signal.array.shape) == (256.0, (2, 1024))
+    assert "EEG_RATES" in [remark.code for remark in signal.remarks]
+    np.testing.assert_allclose(signal.array[1, 100:-100], signal.array[0, 100:-100], atol=5)
 
 
 def test_a_decimal_comma_in_the_header_is_read(tmp_path: Path) -> None:
-    signal = read_eeg(plain_edf(tmp_path / "a", [{"pmin": "-3276,8", "pmax": "3276,7"}]))
-    np.testing.assert_allclose(signal.array[0], 0.1 * np.arange(8), atol=1e-5)
+    signal = read_eeg(plain_edf(tmp_path / "a", [{"pmin": "-16384,0", "pmax": "16383,5"}]))
+    np.testing.assert_allclose(signal.array[0], 0.5 * np.arange(8), atol=1e-5)
+    assert [remark.code for remark in signal.remarks] == ["EDF_COMMA"]
+
+
+@pytest.mark.parametrize(
+    ("records", "cut", "code"),
+    [(-1, 0, "EDF_RECORDS"), (-1, -3, "EDF_RECORDS EDF_CUT"), (4, -3, "EDF_CUT"), (3, 5, "EDF_CUT")],
+)
+def test_less_than_one_data_record_too_few_or_too_many_is_dropped(
+    tmp_path: Path, records: int, cut: int, code: str
+) -> None:
+    file = plain_edf(tmp_path / "a", [{}], records=4, main={"records": records})
+    kept = 3 if records == 3 or cut < 0 else 4
+    whole = file.read_bytes()[: 512 + 8 * kept + (cut % 8 if cut else 0)]
+    file.write_bytes(whole)
+    signal = read_eeg(file)
+    np.testing.assert_array_equal(signal.array, [np.arange(4 * kept)])
+    assert [remark.code for remark in signal.remarks] == code.split()
+
+
+def test_a_recording_that_was_cut_is_kept_only_where_the_user_says_so(tmp_path: Path) -> None:
+    file = plain_edf(tmp_path / "a", [{}], records=4, main={"records": 10})
+    with pytest.raises(DataError, match=r"\[EDF_LENGTH\].*6 fewer.*`truncated = \"keep\"`"):
+        read_eeg(file)
+    signal = read_eeg(file, policy=EegPolicy(truncated="keep"))
+    np.testing.assert_array_equal(signal.array, [np.arange(16)])
+    assert [remark.code for remark in signal.remarks] == ["EDF_TRUNCATED"]
+    more = plain_edf(tmp_path / "b", [{}], records=10, main={"records": 4})
+    with pytest.raises(DataError, match=r"\[EDF_LENGTH\].*6 more"):
+        read_eeg(more, policy=EegPolicy(truncated="keep"))
+
+
+@pytest.mark.parametrize(("unit", "written"), [("V", "uV"), ("", "uV"), ("uV", "nV"), ("nV", "uV")])
+def test_a_unit_that_cannot_be_true_is_asked_for(tmp_path: Path, unit: str, written: str) -> None:
+    scale = 1000 if (unit, written) == ("uV", "nV") else 1
+    limits = {"unit": unit, "pmin": 0, "pmax": 200 * scale, "dmin": 0, "dmax": 20}
+    file = plain_edf(tmp_path / "a", [limits])
+    with pytest.raises(DataError, match=rf"\[EEG_UNIT\].*`unit = \"{written}\"`"):
+        read_eeg(file)
+    signal = read_eeg(file, policy=EegPolicy(unit=written))
+    np.testing.assert_allclose(signal.array[0], 10.0 * np.arange(8), rtol=1e-5)
+
+
+def test_a_name_of_the_users_own_and_letters_that_look_latin(tmp_path: Path) -> None:
+    file = plain_edf(tmp_path / "a", [{"label": "Ch 1"}, {"label": "С3".encode()}, {"label": "EEG 014-REF"}])
+    policy = EegPolicy(other_names=(("ch 1", "Fp1"), ("014", "O1")))
+    signal = read_eeg(file, policy=policy)
+    assert signal.channels == ("Fp1", "C3", "O1")
+    assert [remark.code for remark in signal.remarks] == ["EEG_LETTERS"]
 
 
 def test_a_date_that_does_not_exist_is_unknown(tmp_path: Path) -> None:
@@ -236,7 +337,7 @@ def test_a_date_that_does_not_exist_is_unknown(tmp_path: Path) -> None:
 
 
 def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
-    whole = plain_edf(tmp_path / "a", [{}, {"label": "Pz"}]).read_bytes()
+    whole = plain_edf(tmp_path / "a", [{}, {"label": "Pz"}], records=1).read_bytes()
     for length in range(0, len(whole), 11):
         (tmp_path / "b").write_bytes(whole[:length])
         with pytest.raises(DataError, match=r"\[E(DF|EG)_"):

@@ -23,7 +23,7 @@ from hypothesis.extra import numpy as arrays
 from clinfuse.errors import ConfigError, DataError, StorageError
 from clinfuse.io import process
 from clinfuse.io.guard import PROGRAM, Guard, shared_guard
-from clinfuse.io.policies import POLICIES
+from clinfuse.io.policies import POLICIES, ReaderPolicy
 from clinfuse.io.readers import FileValue, read_files
 from clinfuse.io.values import Remark, Signal, Volume
 from clinfuse.io.wire import array_bytes, read_array, value_head, value_of, write_array
@@ -121,7 +121,7 @@ class TestSameAsTheReader:
 
     def test_a_kind_that_does_not_lie_in_files(self, guard: Guard) -> None:
         with pytest.raises(ConfigError, match="KIND_FILES"):
-            guard.read("ehr", [], POLICIES["ct"]())
+            guard.read("ehr", [], ReaderPolicy())
 
     def test_remarks_and_names_travel(self, tmp_path: Path) -> None:
         signal_ = Signal(np.ones((2, 3), np.float32), 0.1, ("Cz", "µ\n"), (Remark("EEG_X", "Said."),))
