@@ -100,6 +100,11 @@ class Dialect:
         return str(value)
 
     def _written_date(self, value: date) -> str:
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            if not self.time_zone:
+                # The offset stays, for nothing says what to do with it.
+                return value.isoformat(sep=" ")
+            value = value.astimezone(zoneinfo.ZoneInfo(self.time_zone)).replace(tzinfo=None)
         if self.dates:
             return value.strftime(self.dates)
         return value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()

@@ -17,6 +17,7 @@ from clinfuse.errors import DataError
 from clinfuse.io.budget import check_size
 from clinfuse.io.cells import decimal_number
 from clinfuse.io.dialect import Dialect
+from clinfuse.io.fhir import NAMES, read_bundle, read_ndjson
 from clinfuse.io.text_tables import read_text
 from clinfuse.io.typed_tables import read_parquet, read_xlsx
 
@@ -69,7 +70,8 @@ def read_table(file: Path, dialect: Dialect | None = None) -> pd.DataFrame:
     Parameters
     ----------
     file : Path
-        ``.csv`` or ``.txt`` (delimiter as declared), ``.tsv``, ``.parquet``, ``.xlsx``.
+        ``.csv`` or ``.txt`` (delimiter as declared), ``.tsv``, ``.parquet``, ``.xlsx``; ``.ndjson`` (FHIR resources
+        of one type) and ``.json`` (a FHIR bundle), as the long table of `clinfuse.io.fhir`.
     dialect : Dialect, optional
         Default: comma, point, UTF-8, ISO dates, only empty cells missing.
 
@@ -84,7 +86,8 @@ def read_table(file: Path, dialect: Dialect | None = None) -> pd.DataFrame:
     DataError
         ``TABLE_OPEN``, ``TABLE_FORMAT``, ``TABLE_ENCODING``, ``TABLE_DELIMITER``, ``TABLE_EMPTY``, ``TABLE_QUOTES``,
         ``TABLE_NUL``, ``TABLE_LINES``, ``TABLE_CELL``, ``TABLE_COLUMNS``, ``TABLE_HEADER``, ``TABLE_SIZE``,
-        ``TABLE_TYPE``, ``TABLE_FORMULA``, ``TABLE_SHEETS``, ``EHR_RAGGED``, ``BOMB``.
+        ``TABLE_TYPE``, ``TABLE_FORMULA``, ``TABLE_SHEETS``, ``EHR_RAGGED``, ``FHIR_JSON``, ``FHIR_MIXED``,
+        ``FHIR_BUNDLE``, ``FHIR_REFERENCE``, ``BOMB``.
 
     Examples
     --------
@@ -107,15 +110,20 @@ def read_table(file: Path, dialect: Dialect | None = None) -> pd.DataFrame:
     elif kind in (".csv", ".txt", ".tsv"):
         _check_text(data)
         cells = _named(*read_text(data, dialect, "\t" if kind == ".tsv" else dialect.delimiter), dialect)
+    elif kind in (".ndjson", ".json"):
+        rows, places = (read_ndjson if kind == ".ndjson" else read_bundle)(data, dialect)
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        cells = _Cells(list(NAMES), columns, places, "line" if kind == ".ndjson" else "row")
     else:
-        _refuse("TABLE_FORMAT", "a .csv, .txt, .tsv, .parquet or .xlsx file", "another", "Save the table as CSV.")
+        rule = "a .csv, .txt, .tsv, .parquet, .xlsx, .ndjson or .json file"
+        _refuse("TABLE_FORMAT", rule, "another", "Save the table as CSV.")
     return _frame(cells, set(dialect.missing) | {""})
 
 
 def _bytes(file: Path, kind: str) -> bytes:
     try:
         size = file.stat().st_size
-        check_size("table", size * (_GROWTH if kind in (".csv", ".txt", ".tsv") else 1))
+        check_size("table", size * (1 if kind in (".parquet", ".xlsx") else _GROWTH))
         data = file.read_bytes() if file.is_file() else b""
     except OSError:
         _refuse("TABLE_OPEN", "a file that can be opened", "one that cannot", "Check its name in cohort.toml.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import pickle
 import tomllib
 import zipfile
@@ -175,6 +176,33 @@ def disguised(folder: Path, variant: int) -> Path:
     return put(folder, DISGUISES[variant])
 
 
+def resources(folder: Path, variant: int, *, how: str) -> Path:
+    """A bulk export of observations that goes wrong in one line."""
+    said = {"resourceType": "Observation", "subject": {"reference": f"Patient/{NUMBER}"}, "note": NAME}
+    lines = [json.dumps({**said, "id": str(k)}).encode() for k in range(6)]
+    at = variant + 1
+    if how == "mixed":
+        other = ("Patient", "Condition", "Bundle", NAME)[variant]
+        lines[at] = lines[at].replace(b"Observation", other.encode())
+    elif how == "bytes":
+        lines[at] += b"\xff\xfe"
+    elif how == "contained":
+        lines[at] = lines[at].replace(b"Patient/", b"#")
+    elif how == "long":
+        lines[at] = json.dumps({**said, "note": NAME * 2**20}).encode()
+    elif how == "json":
+        lines[at] = (b"{", b"[1]", b'{"a": NaN}', b'{"id": ' + NUMBER.encode() + b"]")[variant]
+    elif how == "deep":
+        lines[at] = b'{"a":' + b"[" * 100_000 * at
+    return put(folder, b"\n".join(lines), "people.ndjson")
+
+
+def no_bundle(folder: Path, variant: int) -> Path:
+    entries = ([], [{"resource": NAME}], NAME, [NUMBER])[variant]
+    kind = "List" if variant == 0 else "Bundle"
+    return put(folder, json.dumps({"resourceType": kind, "entry": entries}), "people.json")
+
+
 def as_written(
     number: str, name: str, code: str, build: Callable[..., Path], variants: int = 4, **how: object
 ) -> Fault:
@@ -229,5 +257,12 @@ FAULTS = (
     as_written("H19", "a time of day where Excel had day 0", "TABLE_TYPE", workbook, how="time"),
     as_written("H33", "a workbook with an error in a cell", "TABLE_TYPE", workbook, how="error"),
     as_written("H09", "a workbook with a cell beside the table", "EHR_RAGGED", workbook, how="right"),
+    as_written("H35", "resources of several types in one file", "FHIR_MIXED", resources, how="mixed"),
+    as_written("H35", "resources in another encoding", "TABLE_ENCODING", resources, how="bytes"),
+    as_written("H35", "references to contained resources", "FHIR_REFERENCE", resources, how="contained"),
+    as_written("H35", "a resource as long as a book", "TABLE_CELL", resources, 2, how="long"),
+    as_written("H35", "a line that is no JSON object", "FHIR_JSON", resources, how="json"),
+    as_written("H35", "a resource nested too deeply", "FHIR_JSON", resources, how="deep"),
+    as_written("H35", "JSON that is no bundle", "FHIR_BUNDLE", no_bundle),
     asked("H26", "a workbook of several sheets", "TABLE_SHEETS", workbook, {}, how="sheets"),
 )

@@ -188,6 +188,14 @@ def test_typed_parquet_columns_are_written_in_the_dialect(tmp_path: Path) -> Non
     assert first[6:8] == ["2024-05-01", "2024-05-01 09:30:00"]
 
 
+def test_moments_with_a_zone_keep_their_offset_until_a_zone_is_declared(tmp_path: Path) -> None:
+    moments = pa.array([dt.datetime(2024, 7, 1, 8, tzinfo=dt.UTC), None], pa.timestamp("us", tz="UTC"))
+    pq.write_table(pa.table({"t": moments}), tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet")["t"].tolist() == ["2024-07-01 08:00:00+00:00", ""]
+    there = Dialect(time_zone="Europe/Berlin", dates="%d.%m.%Y %H:%M")
+    assert read_table(tmp_path / "a.parquet", there)["t"].tolist() == ["01.07.2024 10:00", ""]
+
+
 def test_types_that_have_no_text_are_refused(tmp_path: Path) -> None:
     for column in (pa.array([[1]]), pa.array([{"x": 1}]), pa.array([b"x"])):
         pq.write_table(pa.table({"a": column}), tmp_path / "a.parquet")
