@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from clinfuse.cohort.recording_keys import RecordingKeys
 from clinfuse.cohort.strict import Strict
@@ -206,6 +214,12 @@ class CtSource(VolumeSource):
     kind: Literal["ct"]
     format: Literal["dicom", "nifti"] = "dicom"
     window_hu: Span = (-1000.0, 1000.0)
+    tilt: Literal["refuse", "correct"] = "refuse"
+    max_gap_mm: NonNegativeFloat = 0.0
+    uneven: Literal["refuse", "resample"] = "refuse"
+    sign: Literal["ask", "signed", "unsigned"] = "ask"
+    stacks: Literal["refuse", "largest"] = "refuse"
+    derived: Literal["refuse", "accept"] = "refuse"
 
     @property
     def in_dicom(self) -> bool:
@@ -342,9 +356,6 @@ SOURCES: dict[str, type[CtSource | MrSource | MaskSource | XraySource | EegSourc
     "ehr": EhrSource,
 }
 LATER = {
-    "max_gap_mm": "accept a missing slice up to this gap",
-    "uneven_slices": "resample slices at uneven distances",
-    "gantry_tilt": "shear a tilted series upright",
     "view": "keep one projection of a radiograph",
     "colour": "turn a colour radiograph into grey",
 }

@@ -9,19 +9,13 @@ from pathlib import Path
 from typing import TypeAlias, final
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from clinfuse.errors import ClinfuseError, DataError
-from clinfuse.io.dicom_file import looks_like_dicom, numbers, open_dicom, text
+from clinfuse.io.dicom_elements import read_elements
+from clinfuse.io.dicom_file import Header, looks_like_dicom, numbers, text
 from clinfuse.io.files import check_regular, list_files
-from clinfuse.io.geometry import slice_normal, stack_order
+from clinfuse.io.geometry import plane_axes, stack_order
 
-_TAGS = (
-    *("SpecificCharacterSet", "SOPClassUID", "ImageType", "Modality", "PatientID", "StudyInstanceUID"),
-    *("SeriesInstanceUID", "SeriesDescription", "SliceThickness", "ContrastBolusAgent", "InstanceNumber"),
-    *("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime", "SeriesDate", "SeriesTime", "StudyDate"),
-    *("StudyTime", "ImagePositionPatient", "ImageOrientationPatient", "Rows", "Columns"),
-)
 _DATE = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})", re.ASCII)
 _TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.\d*)?", re.ASCII)
 _NO_CONTRAST = ("", "0", "n", "no", "none", "no contrast")
@@ -227,10 +221,12 @@ def image_header(file: Path) -> DicomHeader | None:
     check_regular(file)
     if not looks_like_dicom(file):
         return None
-    dataset = open_dicom(file, tags=_TAGS, pixels=False)
+    dataset = read_elements(file, pixels=False)
     modality = text(dataset, "Modality")
     if "Rows" not in dataset:
         # A file cut before its image description looks like a report; a report always names its class.
+        if "DirectoryRecordSequence" in dataset:
+            return None
         if "SOPClassUID" not in dataset or modality in ("CT", "CR", "DX", "MG", "MR"):
             raise DataError(
                 "DCM_TRUNCATED",
@@ -262,12 +258,12 @@ def image_header(file: Path) -> DicomHeader | None:
     )
 
 
-def acquisition_time(dataset: Dataset) -> np.datetime64:
+def acquisition_time(dataset: Header) -> np.datetime64:
     """When the image was made, datetime64[s], by the order of fields that `DicomSeries` states; NaT if unknown."""
     return _acquired(dataset)[0]
 
 
-def _acquired(dataset: Dataset) -> tuple[np.datetime64, bool]:
+def _acquired(dataset: Header) -> tuple[np.datetime64, bool]:
     """The time of an image, and whether it is more than a date."""
     pairs = [
         (text(dataset, f"{level}Date"), text(dataset, f"{level}Time")) for level in ("Acquisition", "Series", "Study")
@@ -315,7 +311,7 @@ def _in_slice_order(headers: list[DicomHeader]) -> list[DicomHeader]:
     if any(header.position.size == 0 or header.orientation.size == 0 for header in headers):
         return by_number
     try:
-        normal = slice_normal(by_number[0].orientation)
+        normal = plane_axes(by_number[0].orientation)[2]
     except DataError:
         return by_number
     return [by_number[i] for i in stack_order(np.array([header.position for header in by_number]), normal)]

@@ -1,4 +1,4 @@
-"""Where slices and voxels lie: order, even spacing, tilt, and the nearest RAS+ orientation."""
+"""Where slices and voxels lie: directions of a plane, the order of a stack, and the nearest RAS+ orientation."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from clinfuse.errors import DataError
 from clinfuse.shapes import Affine, Voxels
 
-SPACING_TOLERANCE = 0.01
 _UNIT_TOLERANCE = 1e-3
-_SAME_PLACE_MM = 1e-3
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-def slice_normal(orientation: np.ndarray) -> np.ndarray:
-    """Unit normal of an image plane, (3,) float64 LPS, from ImageOrientationPatient.
+def plane_axes(orientation: np.ndarray) -> np.ndarray:
+    """Directions of an image plane, (3, 3) float64 LPS, orthonormal: along a row, along a column, normal.
+
+    Parameters
+    ----------
+    orientation : ndarray, (6,)
+        ImageOrientationPatient; rounding is put right.
 
     Raises
     ------
@@ -28,8 +31,10 @@ def slice_normal(orientation: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(row @ column)) > _UNIT_TOLERANCE:
         _refuse("CT_ORIENTATION", "two orthogonal unit vectors in ImageOrientationPatient", "other vectors")
-    normal = np.cross(row, column)
-    return normal / np.linalg.norm(normal)
+    row = row / lengths[0]
+    column = column - (column @ row) * row
+    column = column / np.linalg.norm(column)
+    return np.array([row, column, np.cross(row, column)])
 
 
 def stack_order(positions: np.ndarray, normal: np.ndarray) -> np.ndarray:
@@ -37,74 +42,20 @@ def stack_order(positions: np.ndarray, normal: np.ndarray) -> np.ndarray:
     return np.argsort(positions @ normal, kind="stable")
 
 
-def slice_step(positions: np.ndarray, normal: np.ndarray, *, pixel_mm: float) -> np.ndarray:
-    """Vector from one slice to the next, (3,) float64 mm LPS, of sorted positions (slices, 3).
-
-    Raises
-    ------
-    DataError
-        ``CT_DUPLICATE`` two slices at one place; ``CT_TILT`` the stack leans, as with a tilted gantry, by more than
-        half a pixel; ``CT_SPACING`` distances differ from their median by more than 1 %.
-    """
-    along = positions @ normal
-    steps = np.diff(along)
-    _check_duplicates(steps)
-    travel = positions - positions[0]
-    sideways = np.linalg.norm(travel - np.outer(travel @ normal, normal), axis=1)
-    if sideways.max() > pixel_mm / 2:
-        degrees = np.degrees(np.arctan2(sideways[-1], along[-1] - along[0]))
-        _refuse(
-            "CT_TILT",
-            "slices stacked along their normal",
-            f"a stack that leans by {degrees:.1f} degrees (a tilted gantry)",
-            "Ask for a reconstruction without tilt; resampling a leaning stack would move anatomy.",
-        )
-    _check_even(steps)
-    return normal * float((along[-1] - along[0]) / len(steps))
-
-
-def _check_duplicates(steps: np.ndarray) -> None:
-    same = np.flatnonzero(steps < _SAME_PLACE_MM)
-    if same.size:
-        _refuse(
-            "CT_DUPLICATE",
-            "every slice at a place of its own",
-            f"slices {same[0] + 1} and {same[0] + 2} of {len(steps) + 1} at one place ({same.size} such pairs)",
-            "Keep one acquisition or reconstruction per series.",
-        )
-
-
-def _check_even(steps: np.ndarray) -> None:
-    usual = float(np.median(steps))
-    uneven = np.flatnonzero(np.abs(steps - usual) > SPACING_TOLERANCE * usual)
-    if uneven.size:
-        named = ", ".join(f"{i + 1}-{i + 2} ({steps[i] / usual:.2f} x the usual distance)" for i in uneven[:3])
-        _refuse(
-            "CT_SPACING",
-            "even distances between slices, within 1 %",
-            f"{uneven.size} uneven of {len(steps)}: between slices {named}, counted along the stack",
-            "Look for missing slices, or export the series again.",
-        )
-
-
-def stack_affine(first: np.ndarray, orientation: np.ndarray, pixel_mm: np.ndarray, step: np.ndarray) -> Affine:
+def stack_affine(first: np.ndarray, axes: np.ndarray, spacing_mm: tuple[float, float, float]) -> Affine:
     """Affine (4, 4) float64 from (column, row, slice) index to RAS+ mm.
 
     Parameters
     ----------
     first : ndarray, (3,)
-        ImagePositionPatient of the first slice, LPS mm.
-    orientation : ndarray, (6,)
-        ImageOrientationPatient: direction along a row, then along a column.
-    pixel_mm : ndarray, (2,)
-        PixelSpacing: distance between rows, then between columns.
-    step : ndarray, (3,)
-        From one slice to the next, LPS mm.
+        Centre of the first voxel, LPS mm.
+    axes : ndarray, (3, 3)
+        Directions along a row, along a column and from slice to slice, LPS.
+    spacing_mm : tuple of float
+        Distance between columns, between rows and between slices.
     """
     lps = np.eye(4)
-    lps[:3, 0] = orientation[:3] * pixel_mm[1]
-    lps[:3, 1] = orientation[3:] * pixel_mm[0]
-    lps[:3, 2] = step
+    lps[:3, :3] = axes.T * spacing_mm
     lps[:3, 3] = first
     return _LPS_TO_RAS @ lps
 

@@ -54,9 +54,27 @@ class CtPolicy(VolumePolicy):
     ----------
     format : str
         ``"dicom"``, or ``"nifti"`` for one file of HU per CT.
+    tilt : {"refuse", "correct"}
+        Of a series of a tilted gantry: shift its slices in their planes until they stand upright.
+    max_gap_mm : float
+        Where slices are missing: fill gaps up to this size with what lies beside them.
+    uneven : {"refuse", "resample"}
+        Of slices at uneven distances: resample them to even ones.
+    sign : {"ask", "signed", "unsigned"}
+        Of pixels whose header does not say whether they have a sign, or says something else than they do.
+    stacks : {"refuse", "largest"}
+        Where the files hold several series, orientations or sizes: take the one with the most slices.
+    derived : {"refuse", "accept"}
+        Of images that were computed from others, where there are no others.
     """
 
     format: str = "dicom"
+    tilt: str = "refuse"
+    max_gap_mm: float = 0.0
+    uneven: str = "refuse"
+    sign: str = "ask"
+    stacks: str = "refuse"
+    derived: str = "refuse"
 
 
 @final
