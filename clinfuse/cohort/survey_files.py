@@ -16,7 +16,8 @@ import numpy as np
 from clinfuse.cohort.keys import PRIVATE_FOLDER
 from clinfuse.cohort.recording_keys import TEN_TWENTY
 from clinfuse.errors import ClinfuseError
-from clinfuse.io.dicom_file import open_dicom, text
+from clinfuse.io.dicom_elements import read_elements
+from clinfuse.io.dicom_file import text
 from clinfuse.io.dicom_index import DicomSeries, scan_dicom
 from clinfuse.io.eeg import eeg_header
 
@@ -193,8 +194,8 @@ def _dicom(root: Path, modality: str, found: Sequence[DicomSeries]) -> DicomFact
 def _further(series: DicomSeries) -> tuple[str, str]:
     """Kernel and accession number, from the first file; empty where they cannot be read."""
     try:
-        dataset = open_dicom(series.files[0], tags=("ConvolutionKernel", "AccessionNumber"), pixels=False)
-        return text(dataset, "ConvolutionKernel"), text(dataset, "AccessionNumber")
+        header = read_elements(series.files[0], pixels=False)
+        return text(header, "ConvolutionKernel"), text(header, "AccessionNumber")
     except ClinfuseError:
         return "", ""
 
