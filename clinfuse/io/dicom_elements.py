@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 import struct
 import zlib
 from contextlib import suppress
@@ -47,6 +46,7 @@ from clinfuse.io.dicom_walk import (
     truncated,
     walk,
 )
+from clinfuse.io.files import open_regular, read_whole
 from clinfuse.io.values import Remark
 
 PREAMBLE = 128
@@ -167,25 +167,29 @@ def read_elements(file: Path, *, pixels: bool = True) -> Elements:
     Raises
     ------
     DataError
-        ``DCM_OPEN``, ``DCM_EMPTY``, ``DCM_FORMAT``, ``DCM_TRUNCATED``, ``DCM_DAMAGED``, ``DCM_DEPTH``, ``BOMB``.
+        ``DCM_OPEN``, ``DCM_EMPTY``, ``DCM_FORMAT``, ``DCM_TRUNCATED``, ``DCM_DAMAGED``, ``DCM_DEPTH``, ``BOMB``,
+        ``FILE_KIND`` and what `clinfuse.io.files.read_whole` raises.
     """
     try:
-        with file.open("rb", buffering=0) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                _refuse("DCM_OPEN", "an ordinary file", "something else", "Leave it out of the folder.")
-            check_size("DICOM file", status.st_size if pixels else 0)
-            data = stream.read(status.st_size if pixels else _FIRST_READ)
-            while True:
-                try:
-                    return _parsed(data, status.st_size, pixels=pixels)
-                except MoreNeeded:
-                    data = _longer(data, stream)
+        if pixels:
+            data = read_whole(file, place="DICOM file")
+            return _parsed(data, len(data), pixels=True)
+        with open_regular(file) as stream:
+            return _beginning(stream, os.fstat(stream.fileno()).st_size)
     except OSError:
         _refuse("DCM_OPEN", "a file that can be opened", "one that cannot", "Check that it exists and may be read.")
 
 
-def _longer(data: bytes, stream: io.RawIOBase) -> bytes:
+def _beginning(stream: io.BufferedReader, total: int) -> Elements:
+    data = stream.read(_FIRST_READ)
+    while True:
+        try:
+            return _parsed(data, total, pixels=False)
+        except MoreNeeded:
+            data = _longer(data, stream)
+
+
+def _longer(data: bytes, stream: io.BufferedReader) -> bytes:
     if len(data) > _LONGEST_HEADER:
         _refuse("BOMB", f"a header of at most {_LONGEST_HEADER >> 20} MB", "a longer one", "Check what wrote it.")
     more = stream.read(3 * len(data))
