@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from clinfuse.errors import ClinfuseError
-from clinfuse.io.dicom_file import open_dicom
+from clinfuse.io.dicom_elements import read_elements
 from clinfuse.io.dicom_index import acquisition_time
 from clinfuse.io.eeg import eeg_header
 
 _FEWEST = 5
 _MOST_FOLDERS = 20
-_TIMES = tuple(f"{level}{part}" for level in ("Acquisition", "Series", "Study") for part in ("Date", "Time"))
 
 
 def name_facts(files: Sequence[tuple[Path, ...]]) -> pd.DataFrame:
@@ -76,7 +75,7 @@ def _made(kind: str, file: Path) -> float:
         if kind == "eeg":
             time = eeg_header(file).start
         elif kind in ("ct", "xray"):
-            time = acquisition_time(open_dicom(file, tags=("AcquisitionDateTime", *_TIMES), pixels=False))
+            time = acquisition_time(read_elements(file, pixels=False))
         else:
             return float("nan")
     except (ClinfuseError, OSError):

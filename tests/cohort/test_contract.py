@@ -56,7 +56,6 @@ def changed(path, value):
         ("modalities/ct/window", ["0 d", "-7 d"], "CONFIG_VALUE", "the first time"),
         ("modalities/ct/window", ["7 days", "0 d"], "CONFIG_VALUE", "s, min, h, d"),
         ("modalities/ct/several", "all", "CONFIG_NOT_BUILT", "modalities.ct.several"),
-        ("modalities/eeg/aliases", "shear", "CONFIG_NOT_BUILT", "modalities.eeg.aliases"),
         ("records/split", "SIDE", "CONFIG_NOT_BUILT", "records.split"),
         ("modalities/eeg/band_hz", [0.5, 40.0], "CONFIG_VALUE", "half of rate_hz"),
         ("modalities/eeg/unit", "uW", "CONFIG_VALUE", "'uV'"),
