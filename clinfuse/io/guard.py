@@ -152,12 +152,12 @@ class Guard:
             answers = self._asked(task, items)
         except LostError as lost:
             self._end()
-            return [_lost(lost)]
+            return [*map(_answer, lost.answers), _lost(lost)]
         except BaseException:
             # An answer that nobody took would be taken for that of the next file.
             self._end()
             raise
-        found = [error_of(answer) if "error" in answer else answer for answer in answers]
+        found = [_answer(answer) for answer in answers]
         if any(isinstance(answer, ClinfuseError) and answer.code == "READ_MEMORY" for answer in found):
             self._end()
         return found
@@ -174,6 +174,10 @@ class Guard:
         if self._process is not None:
             self._process.end()
         self._process = None
+
+
+def _answer(said: dict[str, Any]) -> dict[str, Any] | ClinfuseError:
+    return error_of(said) if "error" in said else said
 
 
 def _lost(lost: LostError) -> DataError:

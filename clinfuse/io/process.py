@@ -24,11 +24,12 @@ _LONGEST_LINE = 2**28
 
 
 class LostError(Exception):
-    """The process is gone, or has not answered in time."""
+    """The process is gone, or has not answered in time; `answers` are those it gave before."""
 
-    def __init__(self, late: bool) -> None:
+    def __init__(self, *, late: bool) -> None:
         super().__init__("late" if late else "gone")
         self.late = late
+        self.answers: list[dict[str, Any]] = []
 
 
 @final
@@ -75,12 +76,12 @@ class Process:
         return self._process.poll() is None
 
     def ask(self, task: str, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The answers to the items of a task, in order; fewer where the process was lost on the way.
+        """The answers to the items of a task, in order.
 
         Raises
         ------
         LostError
-            Where not even the first was answered.
+            Where one of them was not answered.
         BrokenPipeError
             Where it was gone before it was asked.
         """
@@ -103,8 +104,9 @@ class Process:
         except BaseException as error:
             self._process.kill()
             reader.join(_END_S)
-            if not (answers and isinstance(error, LostError)):
-                raise
+            if isinstance(error, LostError):
+                error.answers = answers
+            raise
         return answers
 
 

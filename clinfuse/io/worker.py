@@ -7,6 +7,7 @@ arrays are written to. A decoder that prints reaches none of them.
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import io
 import json
 import os
@@ -25,6 +26,7 @@ from clinfuse.io.wire import error_head, fields_head, value_head
 Task = Callable[[dict[str, Any], io.FileIO], dict[str, Any]]
 # The process that asks gives up first; this is for one that is no longer there to do so.
 _LONGER_S = 5.0
+_READERS = ("clinfuse.io.dicom", "clinfuse.io.nifti", "clinfuse.io.eeg")
 
 
 def read(item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
@@ -88,6 +90,9 @@ def serve(tasks: Mapping[str, Task] = TASKS) -> None:
     line. The first line, unasked, says whether memory is capped. The one argument of the program is that cap, bytes.
     """
     requests, answers, shared = _streams()
+    # Loaded before the first deadline runs: on a slow drive that takes longer than many a file.
+    for name in _READERS:
+        importlib.import_module(name)
     _tell(answers, {"capped": _capped(int(sys.argv[1]))})
     with Path(os.devnull).open("w") as nowhere:
         for line in requests:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
+from io import FileIO
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 from clinfuse.errors import DataError
-from clinfuse.io.worker import TASKS, serve
+from clinfuse.io.worker import TASKS, Task, serve
 
 
 def hang(item: dict[str, Any], shared: object) -> NoReturn:
@@ -48,7 +49,9 @@ def chatter(item: dict[str, Any], shared: object) -> dict[str, Any]:
 
 
 def fail(item: dict[str, Any], shared: object) -> NoReturn:
-    """Raises with a value of the file in its text."""
+    """Raises with a value of the file in its text, or hangs."""
+    if item["how"] == "hang":
+        hang(item, shared)
     raise {"key": KeyError, "file": PermissionError}[item["how"]](item["word"])
 
 
@@ -58,12 +61,18 @@ def lie(item: dict[str, Any], shared: object) -> dict[str, Any]:
     return {"value": "Volume", "array": array, "rest": {"remarks": [], "unit": "HU"}}
 
 
-def chosen(item: dict[str, Any], shared: object) -> dict[str, Any]:
-    """Does what its file says, else reads it."""
-    says = Path(item["files"][0]).read_bytes()[:8].strip()
-    tasks = {b"hang": hang, b"die": die, b"swell": swell, b"lie": lie}
-    return tasks.get(says, TASKS["read"])(item, shared)
+def chosen(task: str) -> Task:
+    """Does what the file says, else what the task is."""
+
+    def do(item: dict[str, Any], shared: FileIO) -> dict[str, Any]:
+        says = Path(item.get("file") or item["files"][0]).read_bytes()[:8].strip()
+        return {b"hang": hang, b"die": die, b"swell": swell, b"lie": lie}.get(says, TASKS[task])(item, shared)
+
+    return do
 
 
 if __name__ == "__main__":
-    serve({"hang": hang, "die": die, "swell": swell, "take": take, "chatter": chatter, "fail": fail, "read": chosen})
+    serve(
+        {"hang": hang, "die": die, "swell": swell, "take": take, "chatter": chatter, "fail": fail}
+        | {task: chosen(task) for task in TASKS}
+    )

@@ -195,6 +195,16 @@ class TestHostileFiles:
         assert [type(error) for error in found] == [DataError, StorageError, DataError]
         assert [error.code for error in hostile.ask("die", [{}, {}])] == ["READ_DIED", "READ_DIED"]
         assert [error.code for error in hostile.ask("hang", [{"seconds": 0.2}] * 2)] == ["READ_TIMEOUT"] * 2
+        mixed = [
+            {"word": "a", "how": "key"},
+            {"word": "hang", "how": "hang", "seconds": 0.5},
+            {"word": "b", "how": "file"},
+        ]
+        assert [error.code for error in hostile.ask("fail", mixed)] == [
+            "READ_FAILED",
+            "READ_TIMEOUT",
+            "FILE_UNREADABLE",
+        ]
 
     def test_an_answer_that_does_not_fit_together_is_a_lost_file(self, hostile: Guard, tmp_path: Path) -> None:
         (tmp_path / "image.nii").write_text("lie")
@@ -241,6 +251,14 @@ class TestProcess:
             (answer,) = guard.ask("take", [{}])
             assert getattr(answer, "code", "") == expected
             guard.close()
+
+    def test_where_memory_cannot_be_capped_every_value_says_so(self, tmp_path: Path) -> None:
+        guard = Guard()
+        guard.start()
+        guard._running().capped = False
+        value = guard.read("mask", [image(tmp_path / "image.nii", np.ones((2, 2, 2), np.uint8))], POLICIES["mask"]())
+        assert [remark.code for remark in value.remarks] == ["CAP_OFF"]
+        guard.close()
 
     def test_it_ends_with_the_process_that_started_it(self) -> None:
         program = (
