@@ -27,7 +27,7 @@ from typing import Annotated, Any, Literal, final
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from clinfuse.cohort.declarations import LATER, SOURCES, AnySource, EhrSource, Name, Names, WindowPair, Words, Written
+from clinfuse.cohort.declarations import SOURCES, AnySource, EhrSource, Name, Names, WindowPair, Words, Written
 from clinfuse.cohort.modality import KINDS
 from clinfuse.cohort.strict import Strict, checked, nearest, not_built, read_toml
 from clinfuse.cohort.windows import Window
@@ -216,11 +216,11 @@ def parse_contract(values: Mapping[str, Any]) -> Contract:
         _refuse("CONFIG_MISSING", "records", "the section [records]", "nothing", "Add the section.")
     ids, width = _ids(values.get("ids"))
     contract = Contract(
-        tables=checked(TablesSection, values.get("tables", {}), "tables", LATER),
+        tables=checked(TablesSection, values.get("tables", {}), "tables"),
         ids=ids,
         width=width,
-        records=checked(RecordsSection, values["records"], "records", LATER | LATER_OF_RECORDS),
-        label=checked(LabelSection, values["label"], "label", LATER) if "label" in values else None,
+        records=checked(RecordsSection, values["records"], "records", LATER_OF_RECORDS),
+        label=checked(LabelSection, values["label"], "label") if "label" in values else None,
         modalities=_modalities(values.get("modalities", {})),
     )
     _check_times(contract)
@@ -246,7 +246,7 @@ def _ids(values: Any) -> tuple[IdsSection | None, dict[str, int]]:
     if not systems and not own & set(values):
         return None, width
     section = {key: value for key, value in values.items() if key in own}
-    return checked(IdsSection, {**section, "systems": systems}, "ids", LATER), width
+    return checked(IdsSection, {**section, "systems": systems}, "ids"), width
 
 
 def _modalities(values: Any) -> dict[str, AnySource]:
@@ -268,11 +268,7 @@ def _modality(name: str, values: Any) -> AnySource:
         _refuse("CONFIG_VALUE", f"{place}.kind", f"one of {', '.join(KINDS)}", "another kind", remedy)
     if values.get("several") == "all":
         not_built(f"{place}.several", "use all of several files of one record")
-    columns = values.get("columns")
-    for column, said in columns.items() if isinstance(columns, Mapping) else ():
-        for key in sorted(set(said) & set(LATER)) if isinstance(said, Mapping) else ():
-            not_built(f"{place}.columns.{column}.{key}", LATER[key])
-    return checked(SOURCES[str(kind)], values, place, LATER)
+    return checked(SOURCES[str(kind)], values, place)
 
 
 def _check_times(contract: Contract) -> None:

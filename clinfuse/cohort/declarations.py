@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from clinfuse.cohort.image_keys import FilmKeys, NiftiKeys
 from clinfuse.cohort.recording_keys import RecordingKeys
 from clinfuse.cohort.strict import Strict
 from clinfuse.cohort.windows import Window
@@ -183,24 +184,11 @@ def _three(value: Any) -> Any:
     return (value,) * 3 if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-class VolumeSource(FileSource):
+class VolumeSource(FileSource, NiftiKeys):
     """A 3-D image."""
 
     size: Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field(strict=False)] = (96, 96, 96)
     spacing_mm: Annotated[tuple[PositiveFloat, PositiveFloat, PositiveFloat], Field(strict=False)] = (2.0, 2.0, 2.0)
-
-    orientation: Annotated[str, Field(pattern="^([RLAPSI]{3})?$")] = ""
-    form: Literal["", "sform", "qform"] = ""
-    time_point: Annotated[int, Field(ge=-1)] = -1
-    nan_voxels: Literal["", "lowest"] = ""
-
-    @field_validator("orientation")
-    @classmethod
-    def _three_directions(cls, value: str) -> str:
-        if value and not all(set(value) & set(pair) for pair in ("RL", "AP", "SI")):
-            message = 'one letter for each of the three directions, for example "RAS" or "LPS"'
-            raise ValueError(message)
-        return value
 
     @field_validator("spacing_mm", mode="before")
     @classmethod
@@ -230,7 +218,7 @@ class CtSource(VolumeSource):
     def _fits(self) -> CtSource:
         if not self.in_dicom:
             _no_headers(self)
-        elif self.orientation or self.form or self.nan_voxels or self.time_point >= 0:
+        elif self.answers_nifti:
             message = 'orientation, form, time_point and nan_voxels only beside format = "nifti"'
             raise ValueError(message)
         return self
@@ -280,12 +268,29 @@ class MaskSource(VolumeSource):
         return self
 
 
-class XraySource(FileSource):
+class XraySource(FileSource, FilmKeys):
     """A radiograph."""
 
     kind: Literal["xray"]
     size: Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)] = (224, 224)
     spacing_mm: Annotated[tuple[PositiveFloat, PositiveFloat], Field(strict=False)] | None = None
+
+    @property
+    def in_dicom(self) -> bool:
+        """Whether the files have DICOM headers to be asked."""
+        return self.format == "dicom"
+
+    @model_validator(mode="after")
+    def _fits(self) -> XraySource:
+        if self.in_dicom and self.turned:
+            message = "turned only beside another format than dicom"
+            raise ValueError(message)
+        if not self.in_dicom:
+            _no_headers(self)
+            if self.answers_headers or self.spacing_mm:
+                message = "view, body_part, derived and spacing_mm only for DICOM files, whose headers say them"
+                raise ValueError(message)
+        return self
 
     @field_validator("spacing_mm", mode="before")
     @classmethod
@@ -354,10 +359,6 @@ SOURCES: dict[str, type[CtSource | MrSource | MaskSource | XraySource | EegSourc
     "mask": MaskSource,
     "eeg": EegSource,
     "ehr": EhrSource,
-}
-LATER = {
-    "view": "keep one projection of a radiograph",
-    "colour": "turn a colour radiograph into grey",
 }
 
 

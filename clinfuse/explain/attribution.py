@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 
 from clinfuse.cohort.modality import Modality
+from clinfuse.cohort.shown import withheld
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.contribution import shapley
 from clinfuse.explain.checks import absent_check, completeness_check, probability_check, shares_check
@@ -163,6 +164,7 @@ def _parts(
                 _data(cohort, modality, inner),
                 baseline_words(modality, explainable.baselines.get(name, np.zeros(0))),
                 gradients[0].gap if name in maps else 0.0,
+                withheld(cohort.ledger.entries, name, str(cohort.keys[0])),
             )
         )
     return tuple(parts), gradients, stray

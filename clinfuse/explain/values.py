@@ -95,6 +95,8 @@ class ModalityAttribution:
         What the map compares the input with, in words.
     delta : float
         Completeness gap of the map's run: sum of the maps minus the change of the logit that they explain.
+    withheld : str
+        Why no page may show the picture, in words; empty where it may be shown.
     """
 
     modality: Modality
@@ -106,6 +108,7 @@ class ModalityAttribution:
     data: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     baseline: str = ""
     delta: float = 0.0
+    withheld: str = ""
 
     def __post_init__(self) -> None:
         if not self.present and (self.share != 0 or np.any(self.map)):

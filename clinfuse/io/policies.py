@@ -9,6 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar, final
 
+# Terms of DICOM PS3.3 C.8.1.2, C.8.11.5 and C.8.11.7, and two that are written in their place.
+VIEWS = (
+    *("AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "LAT", "LATERAL"),
+    *("ML", "MLO", "CC", "LM", "LMO", "XCC", "XCCL", "XCCM", "FB", "SIO", "ISO"),
+)
+# Terms of DICOM PS3.16 annex L that radiographs are taken of.
+BODY_PARTS = (
+    *("ABDOMEN", "ANKLE", "ARM", "BREAST", "CHEST", "CLAVICLE", "COCCYX", "CSPINE", "ELBOW", "EXTREMITY", "FOOT"),
+    *("HAND", "HEAD", "HIP", "JAW", "KNEE", "LEG", "LSPINE", "NECK", "PELVIS", "RIB", "SHOULDER", "SKULL", "SPINE"),
+    *("SSPINE", "STERNUM", "THORAX", "TSPINE", "WRIST"),
+)
 Policy = TypeVar("Policy", bound="ReaderPolicy")
 
 
@@ -80,7 +91,33 @@ class CtPolicy(VolumePolicy):
 @final
 @dataclass(frozen=True)
 class XrayPolicy(ReaderPolicy):
-    """Answers about a radiograph."""
+    """Answers about a radiograph.
+
+    Parameters
+    ----------
+    format : str
+        ``"dicom"``, or ``"png"``, ``"jpeg"`` or ``"tiff"``.
+    view : tuple of str
+        Which projections are meant, out of `VIEWS`, ``"other"`` and ``"unknown"``; empty for all but lateral ones.
+    body_part : tuple of str
+        Which parts of the body are meant, out of `BODY_PARTS`, ``"other"`` and ``"unknown"``; empty for all.
+    colour : str
+        ``"grey"``: the brightness of a colour image is read; empty to refuse.
+    derived : str
+        ``"accept"``: secondary captures and images derived afterwards are read, or ``"refuse"``.
+    turned : str
+        ``"apply"``: a picture is turned as its EXIF note says; empty to refuse.
+    burned_in : str
+        ``"show"``: pages show the picture whether or not text may be burned in; empty to withhold it there.
+    """
+
+    format: str = "dicom"
+    view: tuple[str, ...] = ()
+    body_part: tuple[str, ...] = ()
+    colour: str = ""
+    derived: str = "refuse"
+    turned: str = ""
+    burned_in: str = ""
 
 
 @final

@@ -100,6 +100,8 @@ class Radiograph:
         Size of a pixel, mm; (0, 0) where the file does not say.
     remarks : tuple of Remark
         What was seen or done while it was read.
+    burned_in : {"no", "yes", "unknown"}
+        Whether text, perhaps a name, is part of the picture.
 
     Raises
     ------
@@ -110,6 +112,7 @@ class Radiograph:
     array: Pixels
     spacing_mm: tuple[float, float] = (0.0, 0.0)
     remarks: tuple[Remark, ...] = ()
+    burned_in: Literal["no", "yes", "unknown"] = "unknown"
 
     def __post_init__(self) -> None:
         if self.array.ndim != 2 or min(self.array.shape) < 1:

@@ -134,7 +134,9 @@ def _missing(parts: Sequence[ModalityAttribution]) -> str:
 def _view(part: ModalityAttribution) -> _View:
     drawn: tuple[Picture, ...] = ()
     caption = []
-    if part.has_map:
+    if part.has_map and part.withheld:
+        caption.append(f"The picture is withheld. {part.withheld}")
+    elif part.has_map:
         draw = {"xray": pictures.radiograph, "eeg": pictures.signal}.get(part.modality.kind, pictures.volume)
         drawn = (draw(part.modality, part.data, part.map),)
         caption.append(

@@ -130,6 +130,7 @@ def write_xray(file: Path, grey: np.ndarray, visit: Visit, settings: SyntheticSe
     dataset.SeriesDescription = "Thorax pa"
     dataset.ViewPosition, dataset.BodyPartExamined = "PA", "CHEST"
     dataset.ImageType = ["ORIGINAL", "PRIMARY"]
+    dataset.BurnedInAnnotation = "NO"
     dataset.PixelSpacing = [round(XRAY_MM / settings.xray_size, 6)] * 2
     dataset.ImagerPixelSpacing = dataset.PixelSpacing
     dataset.WindowCenter, dataset.WindowWidth = HIGHEST_GREY // 2, HIGHEST_GREY

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from clinfuse.cohort.cohort import Cohort
+from clinfuse.cohort.ledger import Entry
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.explain.attribution import attribute
 from clinfuse.explain.values import Attribution, ModalityAttribution
@@ -135,3 +136,14 @@ def test_maps_cannot_be_changed_afterwards(fitted, cohort: Cohort) -> None:
     assert isinstance(found, Attribution)
     with pytest.raises(ValueError, match="read-only"):
         found.parts[0].map[...] = 0
+
+
+def test_what_no_page_may_show_is_known_from_the_ledger(
+    fitted, cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = cohort[COMPLETE]
+    assert not any(part.withheld for part in attribute(fitted, record).parts)
+    noted = cohort.ledger.plus(Entry("XRAY_TEXT", "xray", record.key, "Text is burned in.", note=True))
+    monkeypatch.setattr(cohort._store, "ledger", noted)
+    for part in attribute(fitted, record).parts:
+        assert part.withheld == ("Text is burned in." if part.name == "xray" else "")

@@ -11,7 +11,9 @@ from pydicom.pixels import apply_voi_lut
 from pydicom.sequence import Sequence
 
 from clinfuse.errors import DataError
-from clinfuse.io.dicom import read_xray
+from clinfuse.io.policies import XrayPolicy
+from clinfuse.io.radiograph import read_xray
+from clinfuse.io.values import Radiograph
 
 Writer = Callable[..., Path]
 RAMP = np.arange(0, 4096, 64, dtype=np.uint16).reshape(4, 16)
@@ -106,7 +108,7 @@ def test_padding_is_darkest_and_does_not_stretch_the_image(tmp_path: Path, film_
         ("XRAY_WINDOW", {"WindowCenter": 1, "WindowWidth": 5, "VOILUTFunction": "CUBIC"}),
         ("XRAY_SPACING", {"PixelSpacing": [0, 1]}),
         ("XRAY_SPACING", {"PixelSpacing": None, "ImagerPixelSpacing": [-1, 1]}),
-        ("DCM_COLOUR", {"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}),
+        ("XRAY_COLOUR", {"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}),
         ("DCM_FRAMES", {"NumberOfFrames": 2}),
         ("DCM_TAG", {"WindowCenter": 1, "WindowWidth": [5, 6], "RescaleSlope": [1, 2]}),
     ],
@@ -123,9 +125,108 @@ def test_an_image_of_one_value_is_refused(tmp_path: Path, film_file: Writer) -> 
         read_xray(film_file(tmp_path / "a", np.full((4, 4), 7, np.uint16)))
 
 
+SCREENED = XrayPolicy(derived="accept")
+
+
 def test_a_real_film_and_its_inverted_twin(shared_data: Path) -> None:
     folder = shared_data / "formats" / "dicom" / "cxr"
     (film,) = folder.glob("1.2.276*.dcm")
+    original = read_xray(film, policy=SCREENED)
+    twin = read_xray(folder / "Fake_MONOHR1.dcm", policy=SCREENED)
     # The twin holds the same pixels under MONOCHROME1: what is shown must be its negative.
-    np.testing.assert_allclose(read_xray(folder / "Fake_MONOHR1.dcm").array, 1.0 - read_xray(film).array, atol=1e-6)
-    assert read_xray(film).spacing_mm == (0.168, 0.168)
+    np.testing.assert_allclose(twin.array, 1.0 - original.array, atol=1e-6)
+    assert original.array.shape == (1024, 1024)
+    assert original.spacing_mm == (0.168, 0.168)
+    assert codes(original) == ["XRAY_DERIVED", "XRAY_LOSSY", "XRAY_TEXT"]
+    assert codes(twin) == ["XRAY_DERIVED", "XRAY_LOSSY", "XRAY_INVERTED", "XRAY_TEXT"]
+
+
+def test_a_real_digital_film_is_read_as_shown(shared_data: Path) -> None:
+    film = read_xray(shared_data / "formats" / "dicom" / "cxr" / "dx_image.dcm")
+    assert film.array.shape == (169, 211)
+    assert film.burned_in == "no"
+    assert codes(film) == ["XRAY_INVERTED"]
+    stored = dcmread(shared_data / "formats" / "dicom" / "cxr" / "dx_image.dcm").pixel_array
+    np.testing.assert_allclose(film.array, 1 - np.clip((stored - 127.5) / 255 + 0.5, 0, 1), atol=1e-6)
+
+
+def codes(film: Radiograph) -> list[str]:
+    return [remark.code for remark in film.remarks]
+
+
+def test_what_was_inverted_once_is_not_inverted_again(tmp_path: Path, film_file: Writer) -> None:
+    plain = film_file(tmp_path / "a", RAMP, BurnedInAnnotation="NO")
+    turned = film_file(
+        tmp_path / "b", RAMP.max() - RAMP, BurnedInAnnotation="NO", PhotometricInterpretation="MONOCHROME1"
+    )
+    np.testing.assert_allclose(read_xray(turned).array, read_xray(plain).array, atol=1e-6)
+    assert codes(read_xray(turned)) == ["XRAY_INVERTED"]
+    assert codes(read_xray(plain)) == []
+
+
+@pytest.mark.parametrize("said", ["NO", "YES", None])
+def test_a_film_says_whether_text_may_be_burned_in(tmp_path: Path, film_file: Writer, said: str | None) -> None:
+    file = film_file(tmp_path / "a", RAMP, BurnedInAnnotation=said)
+    film = read_xray(file)
+    assert film.burned_in == {"NO": "no", "YES": "yes", None: "unknown"}[said]
+    assert codes(film) == ([] if said == "NO" else ["XRAY_TEXT"])
+    assert codes(read_xray(file, policy=XrayPolicy(burned_in="show"))) == []
+
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("planar", [0, 1])
+def test_colours_become_their_luma_where_declared(tmp_path: Path, film_file: Writer, planar: int) -> None:
+    stored = COLOURS.transpose(2, 0, 1) if planar else COLOURS
+    tags = {"Rows": 6, "Columns": 4, "SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}
+    file = film_file(tmp_path / "a", np.ascontiguousarray(stored), PlanarConfiguration=planar, **tags)
+    film = read_xray(file, policy=XrayPolicy(colour="grey"))
+    # ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B.
+    np.testing.assert_allclose(film.array, (COLOURS @ [0.299, 0.587, 0.114]) / 255, atol=1e-6)
+    assert codes(film) == ["XRAY_COLOUR", "XRAY_TEXT"]
+
+
+def test_the_luma_of_ybr_is_its_first_channel(tmp_path: Path, film_file: Writer) -> None:
+    stored = np.full((6, 4, 3), 128, np.uint8)
+    stored[..., 0] = np.arange(24).reshape(6, 4) * 10
+    tags = {"Rows": 6, "Columns": 4, "SamplesPerPixel": 3, "PhotometricInterpretation": "YBR_FULL"}
+    file = film_file(tmp_path / "a", stored, PlanarConfiguration=0, **tags)
+    film = read_xray(file, policy=XrayPolicy(colour="grey"))
+    np.testing.assert_allclose(film.array, stored[..., 0] / 255, atol=1 / 255)
+
+
+def test_a_palette_is_looked_up(tmp_path: Path, film_file: Writer) -> None:
+    tags: dict[str, object] = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for name, entries in (("Red", [0, 255, 0]), ("Green", [0, 0, 255]), ("Blue", [0, 0, 0])):
+        tags[f"{name}PaletteColorLookupTableDescriptor"] = [3, 0, 16]
+        tags[f"{name}PaletteColorLookupTableData"] = (np.array(entries) * 257).astype("<u2").tobytes()
+    file = film_file(tmp_path / "a", np.array([[0, 1, 2]], np.uint8), **tags)
+    film = read_xray(file, policy=XrayPolicy(colour="grey"))
+    np.testing.assert_allclose(film.array, [[0, 0.299, 0.587]], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("said", "accepted", "word"),
+    [
+        ("LL", (), "LL"),
+        ("LATERAL", (), "LATERAL"),
+        ("LL", ("PA", "AP"), "LL"),
+        (None, ("PA",), "unknown"),
+        ("MUELLER", ("PA",), "other"),
+    ],
+)
+def test_another_projection_is_refused_until_it_is_declared(
+    tmp_path: Path, film_file: Writer, said: str | None, accepted: tuple[str, ...], word: str
+) -> None:
+    file = film_file(tmp_path / "a", RAMP, ViewPosition=said)
+    with pytest.raises(DataError, match=r"^\[XRAY_VIEW\]") as refused:
+        read_xray(file, policy=XrayPolicy(view=accepted))
+    assert f'"{word}"]`' in refused.value.remedy
+    assert "MUELLER" not in str(refused.value)
+    assert read_xray(file, policy=XrayPolicy(view=(*accepted, word))).array.shape == RAMP.shape
+
+
+@pytest.mark.parametrize("said", ["PA", "AP", None, "CC", "LLD"])
+def test_other_than_lateral_films_need_no_declaration(tmp_path: Path, film_file: Writer, said: str | None) -> None:
+    assert read_xray(film_file(tmp_path / "a", RAMP, ViewPosition=said)).array.shape == RAMP.shape

@@ -152,3 +152,13 @@ def test_a_record_without_anything_says_so(attribution, read) -> None:
     words = read(patient_page(nothing)).words
     assert "nothing of this record was usable" in words
     assert "Nothing was there to withhold" in words
+
+
+def test_a_picture_that_may_hold_a_name_is_withheld_in_words(attribution, page: str, read) -> None:
+    said = 'Text is burned into the picture, so no page shows it; `burned_in = "show"` in this modality would show it.'
+    parts = tuple(replace(part, withheld=said) if part.name == "xray" else part for part in attribution.parts)
+    before, after = read(page), read(patient_page(replace(attribution, parts=parts)))
+    assert f"The picture is withheld. {said}" in after.words
+    assert "xray: the radiograph" in " ".join(before.values("img", "alt"))
+    assert "xray: the radiograph" not in " ".join(after.values("img", "alt"))
+    assert after.tags.count("img") == before.tags.count("img") - 1

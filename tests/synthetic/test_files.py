@@ -69,6 +69,8 @@ def test_a_chest_film_shows_its_opacity_on_the_left_of_the_image(tidy: Path, set
     film = pydicom.dcmread(tidy / "xray" / f"{latents.record_ids[row]}.dcm")
     assert film.SOPClassUID.name == "Computed Radiography Image Storage"
     assert film.PhotometricInterpretation == "MONOCHROME2"
+    # Without this no report of the demonstration would show a film.
+    assert film.BurnedInAnnotation == "NO"
     rendered = render_xray(settings, row, float(latents.z[row, 1]), latents.views[row, 1])
     assert np.abs(film.pixel_array - rendered).max() <= 0.5
     down, across = read_truth(tidy).planted(latents.record_ids[row], "xray").centre_mm
