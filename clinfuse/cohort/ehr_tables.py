@@ -13,6 +13,7 @@ import pandas as pd
 from clinfuse.cohort.accepted import with_lines
 from clinfuse.cohort.contract import Contract, RecordsSection
 from clinfuse.cohort.declarations import ColumnDeclaration, EhrSource
+from clinfuse.cohort.joins import plain
 from clinfuse.cohort.measurements import Measurements, settle, take, taken_column
 from clinfuse.cohort.modality import Column
 from clinfuse.cohort.notes import SAME_DAY, SAME_DAY_USED, UNDATED, Notes
@@ -125,7 +126,12 @@ def _note_match(
     if not own:
         column, system = id_column(table, source, contract.records, f"modalities.{name}")
         notes.tell("ID_MISSING", name, int((table[column] == "").sum()), "rows without an id belong to nobody.")
-        hint = visits.joins.hint(system, table[column]) if match.matched == 0 else ""
+        if match.matched == 0:
+            hint = visits.joins.hint(system, table[column])
+        elif match.unmatched:
+            width, lost = visits.joins.zeros_lost(system, table[column].map(plain))
+            text = f"rows would belong to a record with `width = {{ {system} = {width} }}` in [ids]: zeros were lost."
+            notes.tell("IDS_SHORT", name, lost, text)
     notes.match(match, hint)
 
 

@@ -160,15 +160,33 @@ class Joins:
             if other != system and any(self.records(other, number) for number in written):
                 return f'They would meet as numbers of another system: `is = "{other}"` in this section.'
         known = self.numbers(system)
-        digits = {len(number) for number in known if number.isascii() and number.isdigit()}
-        if len(digits) == 1 and any(padded(number, max(digits)) in known for number in written):
-            return f"They would meet with `width = {{ {system} = {max(digits)} }}` in [ids]."
-        bare = {number.lstrip("0") for number in known} & {number.lstrip("0") for number in written} - {""}
-        if bare:
+        width, _ = self.zeros_lost(system, written)
+        if width:
+            return f"They would meet with `width = {{ {system} = {width} }}` in [ids]."
+        bare_known = {number.lstrip("0") for number in known} - {""}
+        if bare_known & {number.removesuffix(".0").lstrip("0") for number in written if number.endswith(".0")}:
+            return "They would meet without the .0 behind them: a program took them for numbers; export them as text."
+        if bare_known & {number.lstrip("0") for number in written}:
             return "They would meet if leading zeros were the same; write all ids with the same number of digits."
         if {number.casefold() for number in known} & {number.casefold() for number in written}:
             return "They would meet if upper and lower case were the same in both tables."
         return "Compare the column of ids with the one that [records] names."
+
+    def zeros_lost(self, system: str, numbers: Iterable[str]) -> tuple[int, int]:
+        """To how many digits numbers would have to be filled up with zeros, and how many would meet a record then.
+
+        Examples
+        --------
+        >>> Joins(["v1", "v2"], ["007", "008"], {}, {}).zeros_lost("patient_id", ["7", "008", "x", "9"])
+        (3, 1)
+        """
+        known = set(self.numbers(system))
+        digits = {len(number) for number in known if number.isascii() and number.isdigit()}
+        if len(digits) != 1:
+            return 0, 0
+        width = max(digits)
+        lost = sum(number not in known and padded(number, width) in known for number in numbers)
+        return (width, lost) if lost else (0, 0)
 
     def match(self, source: str, found: Sequence[tuple[int, ...]]) -> Match:
         """How the items of a source met the records.

@@ -105,7 +105,7 @@ def read_outcome(contract: Contract, visits: Visits, book: TableBook, notes: Not
     _follow_up(contract, label, table, visits, book, _Labelled(labels, reasons, rows), notes)
     left_out = _excluded(visits, reasons, label, notes)
     result = labels if label.columns else labels[:, 0]
-    _check_constant(result[visits.kept & ~left_out], classes)
+    _check_constant(result[visits.kept & ~left_out], table, columns)
     return Outcome(result, classes, task, left_out)
 
 
@@ -121,17 +121,22 @@ def _check_said(label: LabelSection, table: pd.DataFrame, columns: Sequence[str]
     """Ask which value is the finding, with those that are found where they are levels and no text about a person."""
     if label.positive is not None or label.classes is not None:
         return
-    counts = pd.concat([table[column] for column in columns]).value_counts()
-    levels = sorted(str(cell) for cell in counts.index if cell)
-    few = len(levels) <= _SHOWN_CLASSES and all(counts[cell] > 1 and len(cell) <= _LONGEST_CLASS for cell in levels)
-    found = f"{len(levels)} different values in the column"
+    levels, found = _levels(table, columns)
     remedy = 'Write the finding in [label], e.g. `positive = ["G40.*"]`; it is never guessed.'
-    if few and levels:
-        found = "the values " + ", ".join(f"{cell!r} ({counts[cell]} rows)" for cell in levels)
+    if levels:
         lines = " or ".join(f"`positive = [{json.dumps(cell, ensure_ascii=False)}]`" for cell in levels)
         remedy = f"Write the finding in [label]: {lines}."
     rule = "positive (the finding) or classes"
     raise DataError("LABEL_POSITIVE", place="[label]", rule=rule, found=found, remedy=remedy)
+
+
+def _levels(table: pd.DataFrame, columns: Sequence[str]) -> tuple[list[str], str]:
+    """The values of a label and how often each occurs; none, and their number, where they may be about one person."""
+    counts = pd.concat([table[column] for column in columns]).value_counts()
+    levels = sorted(str(cell) for cell in counts.index if cell)
+    if len(levels) > _SHOWN_CLASSES or any(counts[cell] < 2 or len(cell) > _LONGEST_CLASS for cell in levels):
+        return [], f"{len(levels)} different values in the column"
+    return levels, "the values " + ", ".join(f"{cell!r} ({counts[cell]} rows)" for cell in levels)
 
 
 def _check_met(match: Match, table: pd.DataFrame, label: LabelSection, contract: Contract, visits: Visits) -> None:
@@ -320,13 +325,13 @@ def _excluded(visits: Visits, reasons: list[str], label: LabelSection, notes: No
     return left_out
 
 
-def _check_constant(labels: np.ndarray, classes: tuple[str, ...]) -> None:
+def _check_constant(labels: np.ndarray, table: pd.DataFrame, columns: Sequence[str]) -> None:
     known = labels[labels >= 0]
     if len(labels) > 1 and len(known) == labels.size and len(np.unique(labels, axis=0)) == 1:
         raise DataError(
             "LABEL_CONSTANT",
             place="[label]",
             rule="records of more than one class",
-            found=f"the same label for all {len(labels)} records",
+            found=f"the same label for all {len(labels)} records, and {_levels(table, columns)[1]}",
             remedy="Check the spelling of positive or classes, the window and the column.",
         )

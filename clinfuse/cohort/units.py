@@ -59,7 +59,8 @@ def factors(written: pd.Series, unit: str, units: Mapping[str, float]) -> np.nda
     [1.0, 10.0, nan]
     """
     known = {**{plain(other): float(factor) for other, factor in units.items()}, plain(unit): 1.0}
-    return np.array([known.get(plain(each), np.nan) for each in written], dtype=np.float64)
+    codes, distinct = pd.factorize(written)
+    return np.array([known.get(plain(each), np.nan) for each in distinct], dtype=np.float64)[codes]
 
 
 def check_some(name: str, written: pd.Series, unit: str, found: np.ndarray) -> None:

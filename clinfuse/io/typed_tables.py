@@ -19,6 +19,7 @@ from clinfuse.io.dialect import Dialect
 
 _POINTER = 8
 _LONGEST_CELL = 131072
+_EXCEL_EXACT = 10**15
 
 
 def read_parquet(data: bytes, dialect: Dialect, *, most: tuple[int, int]) -> tuple[list[str], list[list[str]]]:
@@ -178,10 +179,17 @@ def _excel_text(cell: Any, row: int, dialect: Dialect) -> str:
     if cell.data_type == "e":
         found = f"an Excel error in line {row + 1}, column {cell.column}"
         _refuse("TABLE_TYPE", "values", found, "Correct or clear the cell.")
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) >= _EXCEL_EXACT:
+        found = f"a number of more than 15 digits in line {row + 1}, column {cell.column}"
+        remedy = "Excel keeps 15 digits: format the column as text and fill it again from its source."
+        _refuse("TABLE_TYPE", "numbers as they were entered", found, remedy)
     if isinstance(value, int) and not isinstance(value, bool):
         # An id typed as 00123 is stored as 123 with the number format 00000.
         zeros = cell.number_format or ""
         return str(value).zfill(len(zeros)) if zeros and set(zeros) == {"0"} else str(value)
+    if isinstance(value, float):
+        # Excel shows 0.3 for what is stored as 0.30000000000000004.
+        value = float(f"{value:.15g}")
     if isinstance(value, str | bool | float | date | datetime):
         return _cell(value, dialect)
     found = f"a time of day or a duration in line {row + 1}, column {cell.column}"

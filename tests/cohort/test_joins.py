@@ -85,3 +85,27 @@ def test_a_pattern_that_would_have_to_guess_is_refused(pattern):
 def test_a_folder_is_searched_from_the_first_fixed_part():
     assert file_pattern("a/b/c_{record_id}/*.dcm", "here").start == "a/b"
     assert file_pattern("{record_id}.edf", "here").start == ""
+
+
+@pytest.mark.parametrize(
+    ("system", "written", "hint"),
+    [
+        ("patient_id", ["X1", "X2"], '`is = "pacs"`'),
+        ("record_id", ["0004711"], '`is = "patient_id"`'),
+        ("patient_id", ["4711.0"], "without the .0"),
+        ("record_id", ["V1"], "upper and lower case"),
+        ("record_id", ["w1"], "Compare the column"),
+    ],
+)
+def test_a_hint_says_what_would_let_ids_meet_and_repeats_none(system, written, hint):
+    joins = Joins(["v1", "v2"], ["0004711", "0004712"], {"pacs": {"X1": "0004711"}}, {})
+    said = joins.hint(system, written)
+    assert hint in said
+    assert not any(number in said for number in written)
+
+
+def test_lost_zeros_are_counted_without_being_put_back():
+    joins = Joins(["v1", "v2"], ["0004711", "0000007"], {}, {})
+    assert joins.zeros_lost("patient_id", ["4711", "7", "0004711", "8", "x"]) == (7, 2)
+    assert Joins(["v1", "v2"], ["0004711", "07"], {}, {}).zeros_lost("patient_id", ["4711"]) == (0, 0)
+    assert "`width = { patient_id = 7 }`" in joins.hint("patient_id", ["4711"])

@@ -119,6 +119,12 @@ def with_offset(made: Hospital, variant: int) -> None:
     made.each("labs", "T", lambda k, cell: cell + OFFSETS[variant])
 
 
+def some_short_ids(made: Hospital, variant: int) -> None:
+    for table in ("visits", "history", "labs"):
+        made.each(table, "PID", lambda _, cell: f"00{cell}")
+    made.each("labs", "PID", lambda k, cell: cell.lstrip("0") if k <= variant else cell)
+
+
 def renamed(made: Hospital, variant: int) -> None:
     table, column, other = (
         ("history", "HEIGHT", "Height"),
@@ -218,6 +224,7 @@ FAULTS = (
     fault("H06", "measurements without a patient id", "FLAG", "ID_MISSING", cells("labs", "PID", ("", "-"), 4)),
     fault("H07", "ids that are numbers in one table and text in another", "FIX", "", typed_ids, matched=True),
     fault("H07", "ids whose zeros were lost in one table", "FLAG", "IDS_NONE_MEET", short_ids),
+    fault("H07", "ids whose zeros were lost in some rows", "FLAG", "IDS_SHORT", some_short_ids),
     fault("H07", "a table about other people", "FLAG", "IDS_NONE_MEET", strangers),
     fault("H12", "decimal commas in one table", "ASK", "EHR_NUMBER", commas, section=LABS),
     fault(

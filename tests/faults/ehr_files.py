@@ -133,17 +133,20 @@ def parquet(folder: Path, variant: int, *, how: str) -> Path:
     return file
 
 
+CELLS: dict[str, tuple[object, ...]] = {
+    "formula": ("=1+1", "=SUM(A1:A2)", "=cmd|'/C calc'!A0", "=HYPERLINK(A1)"),
+    "error": ("#DIV/0!", "#N/A", "#REF!", "#VALUE!"),
+    "time": (dt.time(9, 30), dt.time(0, 0), dt.timedelta(hours=30), dt.time(23, 59)),
+    "digits": (10**15, 2**53 + 1, -(10**16), 1.5e15),
+}
+
+
 def workbook(folder: Path, variant: int, *, how: str) -> Path:
     book = openpyxl.Workbook()
     for row in people(variant):
         book.active.append(row)
-    cell = book.active.cell(row=2 + variant, column=3)
-    if how == "formula":
-        cell.value = ("=1+1", "=SUM(A1:A2)", "=cmd|'/C calc'!A0", "=HYPERLINK(A1)")[variant % 4]
-    elif how == "error":
-        cell.value = "#DIV/0!"
-    elif how == "time":
-        cell.value = (dt.time(9, 30), dt.time(0, 0), dt.timedelta(hours=30), dt.time(23, 59))[variant % 4]
+    if how in CELLS:
+        book.active.cell(row=2 + variant, column=3).value = CELLS[how][variant]
     elif how == "sheets":
         for k in range(variant + 1):
             book.create_sheet(f"{NAME} {k}").append(["PID"])
@@ -255,6 +258,7 @@ FAULTS = (
     as_written("H33", "a workbook that swells", "BOMB", workbook, 2, how="bomb"),
     as_written("H31", "a workbook with formulas", "TABLE_FORMULA", workbook, how="formula"),
     as_written("H19", "a time of day where Excel had day 0", "TABLE_TYPE", workbook, how="time"),
+    as_written("H03", "a workbook with ids that Excel has rounded", "TABLE_TYPE", workbook, how="digits"),
     as_written("H33", "a workbook with an error in a cell", "TABLE_TYPE", workbook, how="error"),
     as_written("H09", "a workbook with a cell beside the table", "EHR_RAGGED", workbook, how="right"),
     as_written("H35", "resources of several types in one file", "FHIR_MIXED", resources, how="mixed"),
