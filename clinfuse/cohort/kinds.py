@@ -14,6 +14,7 @@ from clinfuse.cohort import prepare
 from clinfuse.cohort.modality import Modality
 from clinfuse.cohort.prepare import Prepared
 from clinfuse.cohort.resample import canonical
+from clinfuse.cohort.shown import VIEW_TERMS
 from clinfuse.errors import ConfigError
 from clinfuse.io.values import Radiograph, Signal, Volume
 
@@ -85,7 +86,9 @@ def _volume_facts(value: Volume) -> dict[str, float]:
 
 def _radiograph_facts(value: Radiograph) -> dict[str, float]:
     rows, columns = value.array.shape
-    return {"columns": columns, "rows": rows, "spacing_y_mm": value.spacing_mm[0], "spacing_x_mm": value.spacing_mm[1]}
+    view = float(VIEW_TERMS.index(value.view))
+    across, down = value.spacing_mm[1], value.spacing_mm[0]
+    return {"columns": columns, "rows": rows, "spacing_y_mm": down, "spacing_x_mm": across, "view": view}
 
 
 def _signal_facts(value: Signal) -> dict[str, float]:

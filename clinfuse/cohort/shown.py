@@ -1,13 +1,18 @@
-"""Which pictures of a record no page may show: those into which a name may be burned."""
+"""What there is to say of the films of a cohort: which no page may show, and whether they are of one projection."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pandas as pd
+
 from clinfuse.cohort.ledger import Entry
+from clinfuse.io.policies import VIEWS
 
 # The remark of the reader of radiographs.
 WITHHELD = "XRAY_TEXT"
+# In this order a projection is a number among the properties of a file.
+VIEW_TERMS = (*VIEWS, "other", "unknown")
 
 
 def withheld(entries: Iterable[Entry], modality: str, key: str) -> str:
@@ -29,3 +34,27 @@ def withheld(entries: Iterable[Entry], modality: str, key: str) -> str:
     """
     found = (e.text for e in entries if e.code == WITHHELD and e.source == modality and e.key == key)
     return next(found, "")
+
+
+def mixed_views(properties: pd.DataFrame) -> str:
+    """One sentence where the films of a modality are of several projections; empty where they are not.
+
+    Parameters
+    ----------
+    properties : DataFrame
+        Of the files of a modality, one row per record; ``view`` is a position in `VIEW_TERMS`.
+
+    Examples
+    --------
+    >>> mixed_views(pd.DataFrame({"view": [0.0, 1.0, 1.0, float("nan")]}))
+    'The films are of several projections: 1 AP, 2 PA. A line such as `view = ["PA"]` keeps one.'
+    """
+    if "view" not in properties:
+        return ""
+    counts = properties["view"].dropna().astype(int).value_counts().sort_index()
+    if len(counts) < 2:
+        return ""
+    found = ", ".join(
+        f"{count} {VIEW_TERMS[view]}" for view, count in zip(counts.index.tolist(), counts.tolist(), strict=True)
+    )
+    return f'The films are of several projections: {found}. A line such as `view = ["PA"]` keeps one.'

@@ -18,6 +18,7 @@ from clinfuse.cohort.kinds import DataKind, Value, feature_names, kind_of
 from clinfuse.cohort.ledger import Entry, Ledger
 from clinfuse.cohort.modality import Modality
 from clinfuse.cohort.records import Export, FileSources, RecordTable, TableSources
+from clinfuse.cohort.shown import mixed_views
 from clinfuse.errors import ClinfuseError, ConfigError, DataError
 from clinfuse.io.guard import shared_guard
 from clinfuse.io.policies import ReaderPolicy
@@ -230,7 +231,11 @@ class FolderStore(Store):
         remarked = [Entry(said.code, name, str(keys[row]), said.text, note=True) for row, said in made.remarks]
         short = np.flatnonzero(made.windows.any(axis=1) & ~made.windows.all(axis=1))
         text = "The recording is shorter than the windows taken from others; the missing ones are masked."
-        return [*refused, *remarked, *(Entry("EEG_WINDOWS", name, str(keys[row]), text, note=True) for row in short)]
+        noted = [Entry("EEG_WINDOWS", name, str(keys[row]), text, note=True) for row in short]
+        mixed = mixed_views(made.properties)
+        if mixed:
+            noted.append(Entry("XRAY_VIEWS", name, "", mixed, note=True))
+        return [*refused, *remarked, *noted]
 
     @property
     def folder(self) -> Path:

@@ -87,11 +87,7 @@ def decoded(data: bytes, syntax: UID, layout: Layout) -> np.ndarray:
     DataError
         ``DCM_CODEC``, ``CODEC_MISSING``, ``DCM_FRAGMENTS``, ``DCM_LENGTH``, ``DCM_DAMAGED``, ``BOMB``.
     """
-    _check_codec(syntax, layout)
-    pieces = fragments(data)
-    check_size("compressed DICOM image", layout.size, sum(map(len, pieces)))
-    for piece in pieces:
-        _check_piece(piece, syntax, layout)
+    check_compressed(data, syntax, layout)
     try:
         with quiet():
             image, _ = get_decoder(syntax).as_array(
@@ -114,6 +110,21 @@ def decoded(data: bytes, syntax: UID, layout: Layout) -> np.ndarray:
     if image.size != layout.frames * layout.rows * layout.columns:
         _refuse("DCM_LENGTH", "frames of the declared number and size", "others")
     return np.asarray(image).reshape(layout.frames, layout.rows, layout.columns)
+
+
+def check_compressed(data: bytes, syntax: UID, layout: Layout) -> None:
+    """Refuse what no decoder here can read, or what one would not come back from.
+
+    Raises
+    ------
+    DataError
+        ``DCM_CODEC``, ``CODEC_MISSING``, ``DCM_FRAGMENTS``, ``DCM_LENGTH``, ``DCM_DAMAGED``, ``BOMB``.
+    """
+    _check_codec(syntax, layout)
+    pieces = fragments(data)
+    check_size("compressed DICOM image", layout.size, sum(map(len, pieces)))
+    for piece in pieces:
+        _check_piece(piece, syntax, layout)
 
 
 def _check_codec(syntax: UID, layout: Layout) -> None:

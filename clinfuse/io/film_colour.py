@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
+from pydicom.pixels import apply_color_lut, pixel_array
+from pydicom.uid import UID
 
 from clinfuse.io.budget import check_size
-from clinfuse.io.dicom_file import quiet, text, whole
+from clinfuse.io.dicom_codecs import Layout, check_compressed, quiet
+from clinfuse.io.dicom_file import text, whole
 from clinfuse.io.film_display import PLACE, refuse
 from clinfuse.io.policies import XrayPolicy
 from clinfuse.io.values import Remark
@@ -46,18 +48,18 @@ def dicom_luma(dataset: Dataset) -> np.ndarray:
     Raises
     ------
     DataError
-        ``DCM_PIXELS``, ``DCM_FRAMES``, ``DCM_CODEC``, ``DCM_DAMAGED``, ``BOMB``.
+        ``DCM_PIXELS``, ``DCM_FRAMES``, ``DCM_TAG``, ``DCM_DAMAGED``, ``BOMB``, and what `check_compressed` raises.
     """
     if "PixelData" not in dataset:
         refuse("DCM_PIXELS", "an image", "a file without pixel data", "Leave it out.")
     if (text(dataset, "NumberOfFrames") or "1") != "1":
         refuse("DCM_FRAMES", "one frame", "another number of frames", "Export single images.")
-    samples, bits = whole(dataset, "SamplesPerPixel"), whole(dataset, "BitsAllocated")
-    check_size(PLACE, whole(dataset, "Rows") * whole(dataset, "Columns") * max(samples, 1) * max(bits, 8) // 8)
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax.is_compressed and not _has_codec(syntax):
-        remedy = "Decompress the file in the archive (or with dcmdjpeg), or ask for an uncompressed export."
-        refuse("DCM_CODEC", "a transfer syntax that can be decoded here", syntax.name, remedy)
+    rows, columns, bits = (whole(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
+    shape = Layout(rows, columns, 1, bits * max(whole(dataset, "SamplesPerPixel"), 1), bits, False)
+    check_size(PLACE, shape.size)
+    syntax = UID(str(dataset.file_meta.get("TransferSyntaxUID", "")))
+    if syntax.is_transfer_syntax and syntax.is_compressed:
+        check_compressed(bytes(dataset.PixelData), syntax, shape)
     try:
         with quiet():
             colours = pixel_array(dataset)
@@ -74,10 +76,3 @@ def dicom_luma(dataset: Dataset) -> np.ndarray:
 def luma(colours: np.ndarray) -> np.ndarray:
     """Brightness (y, x) float64 in [0, 1] of colours (y, x, 3) uint8 or uint16."""
     return np.clip(colours @ LUMA / np.iinfo(colours.dtype).max, 0.0, 1.0)
-
-
-def _has_codec(syntax: str) -> bool:
-    try:
-        return bool(get_decoder(syntax).is_available)
-    except NotImplementedError:
-        return False

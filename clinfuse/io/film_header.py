@@ -65,8 +65,13 @@ def _origin(dataset: Dataset, policy: XrayPolicy) -> list[Remark]:
     return [Remark("XRAY_DERIVED", "The image is a secondary capture or was derived afterwards; accepted as declared.")]
 
 
+def view_of(dataset: Dataset) -> str:
+    """The projection as one of the known terms, ``"other"``, or ``"unknown"`` where the file does not say."""
+    return _word(text(dataset, "ViewPosition"), VIEWS)
+
+
 def _check_view(dataset: Dataset, policy: XrayPolicy) -> None:
-    view = _word(text(dataset, "ViewPosition"), VIEWS)
+    view = view_of(dataset)
     if policy.view:
         _expect(view, policy.view, "view", "XRAY_VIEW")
     elif view in _LATERAL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import NoReturn
 
 from clinfuse.errors import DataError
 from clinfuse.io.budget import check_size
+from clinfuse.io.files import open_regular
 
 PLACE = "NIfTI image"
 # Of the longer of the two headers; an image may be shorter than that.
@@ -35,13 +37,12 @@ def read_bytes(file: Path, size_of: Callable[[bytes, int], int]) -> tuple[bytear
     Raises
     ------
     DataError
-        ``NIFTI_OPEN``, ``NIFTI_EMPTY``, ``NIFTI_TRUNCATED``, ``NIFTI_DAMAGED``, ``NIFTI_CHECKSUM``, ``BOMB``.
+        ``FILE_KIND``, ``NIFTI_OPEN``, ``NIFTI_EMPTY``, ``NIFTI_TRUNCATED``, ``NIFTI_DAMAGED``, ``NIFTI_CHECKSUM``,
+        ``BOMB``.
     """
     try:
-        if not file.is_file():  # opening a pipe would wait for somebody to write into it
-            refuse("NIFTI_OPEN", "a file", "none, or something else", "Check that it exists and may be read.")
-        stored = file.stat().st_size
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
+            stored = os.fstat(stream.fileno()).st_size
             head = stream.read(HEAD)
             if not head:
                 refuse("NIFTI_EMPTY", "an image", "an empty file")

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from clinfuse.errors import DataError
 from clinfuse.io.budget import check_size
+from clinfuse.io.files import read_whole
 from clinfuse.io.film_colour import check_colour, luma
 from clinfuse.io.film_display import constant
 from clinfuse.io.film_header import burned_in
@@ -51,7 +52,7 @@ def read_picture(file: Path, *, policy: XrayPolicy) -> Radiograph:
     Raises
     ------
     DataError
-        ``PICTURE_OPEN``, ``PICTURE_EMPTY``, ``PICTURE_FORMAT``, ``PICTURE_DAMAGED``, ``PICTURE_PAGES``,
+        ``FILE_KIND``, ``PICTURE_OPEN``, ``PICTURE_EMPTY``, ``PICTURE_FORMAT``, ``PICTURE_DAMAGED``, ``PICTURE_PAGES``,
         ``PICTURE_TURNED``, ``PICTURE_TRANSPARENT``, ``PICTURE_DEPTH``, ``XRAY_COLOUR``, ``XRAY_CONSTANT``, ``BOMB``.
 
     Examples
@@ -120,19 +121,15 @@ def _tried(ask: Callable[[], Found]) -> Found:
 
 def _opened(file: Path, declared: str) -> Image.Image:
     try:
-        if not file.is_file():  # opening a pipe would wait for somebody to write into it
-            _refuse("PICTURE_OPEN", "a file", "none, or something else", "Check that it exists and may be read.")
-        if file.stat().st_size == 0:
-            _refuse("PICTURE_EMPTY", "a picture", "an empty file")
-        check_size(PLACE, file.stat().st_size)
-        with file.open("rb") as stream:
-            packed = BytesIO(stream.read())
+        packed = read_whole(file, place=PLACE)
     except OSError:
         _refuse("PICTURE_OPEN", "a file that can be opened", "one that cannot", "Check that it may be read.")
-    if not packed.getvalue().startswith(_BEGINS[declared]):
+    if not packed:
+        _refuse("PICTURE_EMPTY", "a picture", "an empty file")
+    if not packed.startswith(_BEGINS[declared]):
         _refuse("PICTURE_FORMAT", f"a {declared.upper()} file, as declared", "another format")
     try:
-        return Image.open(packed, formats=[declared.upper()])
+        return Image.open(BytesIO(packed), formats=[declared.upper()])
     except Image.DecompressionBombError:
         _refuse("BOMB", "a picture of at most 179 million pixels", "more")
     except Exception:

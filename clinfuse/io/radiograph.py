@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from clinfuse.io.dicom_file import open_dicom, padding, stored_pixels, text
 from clinfuse.io.film_colour import check_colour, dicom_luma, is_colour
 from clinfuse.io.film_display import constant, modality_values, shown
-from clinfuse.io.film_header import burned_in, check_film, spacing_of
+from clinfuse.io.film_header import burned_in, check_film, spacing_of, view_of
 from clinfuse.io.policies import XrayPolicy
 from clinfuse.io.values import Radiograph, Remark
 
@@ -70,7 +70,13 @@ def read_xray(file: Path, *, policy: XrayPolicy = XrayPolicy()) -> Radiograph:
     grey, seen = _grey(dataset, policy)
     if grey.min() == grey.max():
         constant()
-    return Radiograph(grey.astype(np.float32), spacing, (*remarks, *detector, *seen, *withheld), burned_in=text_inside)
+    return Radiograph(
+        grey.astype(np.float32),
+        spacing,
+        (*remarks, *detector, *seen, *withheld),
+        burned_in=text_inside,
+        view=view_of(dataset),
+    )
 
 
 def _grey(dataset: Dataset, policy: XrayPolicy) -> tuple[np.ndarray, list[Remark]]:

@@ -102,6 +102,8 @@ class Radiograph:
         What was seen or done while it was read.
     burned_in : {"no", "yes", "unknown"}
         Whether text, perhaps a name, is part of the picture.
+    view : str
+        Projection, a term out of `clinfuse.io.policies.VIEWS`, ``"other"`` or ``"unknown"``.
 
     Raises
     ------
@@ -113,6 +115,7 @@ class Radiograph:
     spacing_mm: tuple[float, float] = (0.0, 0.0)
     remarks: tuple[Remark, ...] = ()
     burned_in: Literal["no", "yes", "unknown"] = "unknown"
+    view: str = "unknown"
 
     def __post_init__(self) -> None:
         if self.array.ndim != 2 or min(self.array.shape) < 1:

@@ -43,12 +43,13 @@ def described(tmp_path: Path) -> Folder:
     return write
 
 
-def write_film(file: Path, row: int, burned_in: str | None) -> None:
+def write_film(file: Path, row: int, burned_in: str | None, view: str = "PA") -> None:
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
     dataset.SOPInstanceUID = dataset.SeriesInstanceUID = dataset.StudyInstanceUID = f"1.2.3.{row}"
+    dataset.ViewPosition = view
     dataset.Modality, dataset.PatientID = "DX", str(row)
     dataset.Rows = dataset.Columns = 8
     dataset.BitsAllocated = dataset.BitsStored = 8
@@ -75,6 +76,19 @@ def test_a_page_shows_only_what_the_file_or_the_user_says_it_may(described: Fold
     described(section + 'burned_in = "show"\n')
     cohort = Cohort.from_folder(folder)
     assert not any(withheld(cohort.ledger.entries, "image", key) for key in cohort.keys)
+
+
+def test_films_of_several_projections_are_noted_and_audited(described: Folder) -> None:
+    folder = described('kind = "xray"\nfiles = "{patient_id}.dcm"\nsize = [8, 8]\n')
+    for row, view in enumerate(("AP", "PA", "PA", "LL")):
+        write_film(folder / f"{row}.dcm", row, "NO", view)
+    cohort = Cohort.from_folder(folder)
+    noted = {entry.code: entry.text for entry in cohort.ledger.entries if entry.note}
+    assert noted["XRAY_VIEWS"].startswith("The films are of several projections: 1 AP, 2 PA.")
+    assert cohort.ledger.refused == {"XRAY_VIEW": 1}
+    np.testing.assert_array_equal(cohort.properties("image")["view"][:3], [0.0, 1.0, 1.0])
+    write_film(folder / "0.dcm", 0, "NO", "PA")
+    assert "XRAY_VIEWS" not in {entry.code for entry in Cohort.from_folder(folder).ledger.entries}
 
 
 def test_films_may_be_pictures_where_the_section_says_so(described: Folder) -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_voi_lut
+from pydicom.pixels import apply_voi_lut, pixel_array
 from pydicom.sequence import Sequence
 
 from clinfuse.errors import DataError
+from clinfuse.io.dicom_file import open_dicom
+from clinfuse.io.film_colour import dicom_luma
 from clinfuse.io.policies import XrayPolicy
 from clinfuse.io.radiograph import read_xray
 from clinfuse.io.values import Radiograph
@@ -230,3 +233,19 @@ def test_another_projection_is_refused_until_it_is_declared(
 @pytest.mark.parametrize("said", ["PA", "AP", None, "CC", "LLD"])
 def test_other_than_lateral_films_need_no_declaration(tmp_path: Path, film_file: Writer, said: str | None) -> None:
     assert read_xray(film_file(tmp_path / "a", RAMP, ViewPosition=said)).array.shape == RAMP.shape
+
+
+@pytest.mark.parametrize(
+    "name", ["SC_rgb_rle.dcm", "SC_rgb_jpeg_dcmtk.dcm", "SC_rgb_small_odd.dcm", "SC_rgb_dcmtk_+eb+cr.dcm"]
+)
+def test_real_colours_in_several_syntaxes_become_the_luma_pydicom_sees(name: str) -> None:
+    file = Path(get_testdata_file(name))
+    expected = (pixel_array(file) @ [0.299, 0.587, 0.114]) / 255
+    np.testing.assert_allclose(dicom_luma(open_dicom(file)), expected, atol=1e-6)
+
+
+def test_a_codec_that_is_damaged_is_refused_before_it_is_asked(tmp_path: Path) -> None:
+    dataset = open_dicom(Path(get_testdata_file("SC_rgb_jpeg_dcmtk.dcm")))
+    dataset.PixelData = dataset.PixelData[:-300]
+    with pytest.raises(DataError, match=r"^\[DCM_FRAGMENTS\]"):
+        dicom_luma(dataset)
