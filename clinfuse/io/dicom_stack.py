@@ -24,6 +24,7 @@ from clinfuse.io.policies import CtPolicy
 from clinfuse.io.values import Remark, Volume
 
 AIR_HU = -1024.0
+_INT16 = np.iinfo(np.int16)
 _PLAUSIBLE_HU = (-2048.0, 8192.0)
 _PLAUSIBLE_SHARE = 0.01
 _FILLER_BAND_HU = 64.0
@@ -34,8 +35,8 @@ _LOCALIZERS_AT_MOST = 3
 _OTHER_PLANE = np.cos(np.radians(30.0))
 
 
-def volume_of(found: Found, policy: CtPolicy) -> Volume:
-    """The volume that the slices make, in HU, its axes nearest to RAS+."""
+def volume_of(found: Found, policy: CtPolicy, *, narrow: bool = False) -> Volume:
+    """The volume that the slices make, in HU, its axes nearest to RAS+; int16 if it may be and nothing is lost."""
     slices = _one_stack(found, policy)
     axes = plane_axes(slices[0].orientation)
     slices, positions = _in_order(slices, axes[2], found)
@@ -47,7 +48,7 @@ def volume_of(found: Found, policy: CtPolicy) -> Volume:
         places = Lattice(heights, np.zeros((1, 3)), heights)
     else:
         places = lattice(positions, axes[2], pixel_mm=float(first.pixel_mm.min()), policy=policy)
-    stack, corner = _filled(slices, places, axes)
+    stack, corner = _filled(slices, places, axes, narrow)
     spacing = float(first.pixel_mm[1]), float(first.pixel_mm[0]), places.step_mm
     array, affine = nearest_ras(stack.transpose(2, 1, 0), stack_affine(positions[0] + corner, axes, spacing))
     remarks = (*found.remarks(), *places.remarks, *_seen(slices, axes, places), *_air(stack))
@@ -164,8 +165,11 @@ def _same_image(one: Slice, other: Slice) -> bool:
     )
 
 
-def _filled(slices: list[Slice], places: Lattice, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """HU (planes, rows, columns) float32, and where its first voxel lies from the first slice's, LPS mm."""
+def _filled(slices: list[Slice], places: Lattice, axes: np.ndarray, narrow: bool) -> tuple[np.ndarray, np.ndarray]:
+    """HU (planes, rows, columns), and where its first voxel lies from the first slice's, LPS mm.
+
+    float32; int16 where that may be (``narrow``) and holds every value.
+    """
     rows, columns = slices[0].stored.shape
     pixel_mm = slices[0].pixel_mm
     # Where each slice goes to, in rows and columns, on a canvas that holds all of them.
@@ -174,7 +178,9 @@ def _filled(slices: list[Slice], places: Lattice, axes: np.ndarray) -> tuple[np.
     more = np.ceil(by.max(axis=0) - 1e-9) - start
     shape = rows + int(more[0]), columns + int(more[1])
     check_size("CT series", max(len(slices), len(places.planes)) * shape[0] * shape[1] * 4)
-    stack = np.empty((len(slices), *shape), dtype=np.float32)
+    as_stored = not places.offsets.any() and places.planes is places.heights
+    whole = narrow and as_stored and all(_stays_whole(one) for one in slices)
+    stack = np.empty((len(slices), *shape), dtype=np.int16 if whole else np.float32)
     image = np.empty((rows, columns), dtype=np.float32)
     ranges = []
     for k, one in enumerate(slices):
@@ -188,12 +194,18 @@ def _filled(slices: list[Slice], places: Lattice, axes: np.ndarray) -> tuple[np.
     return stack, start[0] * pixel_mm[0] * axes[1] + start[1] * pixel_mm[1] * axes[0]
 
 
+def _stays_whole(one: Slice) -> bool:
+    """Whether int16 holds every value of a slice in HU."""
+    low, high = int(one.stored.min()) + one.intercept, int(one.stored.max()) + one.intercept
+    return one.slope == 1.0 and float(one.intercept).is_integer() and low >= _INT16.min and high <= _INT16.max
+
+
 def _hounsfield(one: Slice, out: np.ndarray) -> tuple[float, float]:
     """Write the slice as HU, padding as air; the lowest and the highest value."""
     out[...] = one.stored
     if one.slope != 1.0:
         out *= np.float32(one.slope)
-    out += np.float32(one.intercept)
+    out += out.dtype.type(one.intercept)
     low, high = int(one.stored.min()), int(one.stored.max())
     padded = bool(one.padding and low <= one.padding[1])
     if one.padding and padded:

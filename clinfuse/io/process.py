@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, final
 
 from clinfuse.errors import StorageError
+from clinfuse.io.memory import SharedMemory
 
 _START_S = 120.0
 _END_S = 2.0
@@ -48,14 +49,14 @@ class Process:
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        self.shared = _shared_file()
+        self.shared = SharedMemory(_shared_file())
         try:
             self._process = subprocess.Popen(
                 list(command),
                 env=_environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self.shared,
+                stderr=self.shared.fileno(),
             )
         except OSError:
             self.shared.close()
@@ -140,7 +141,12 @@ def _forward(stream: io.BufferedReader, lines: queue.SimpleQueue[bytes], count: 
 def _shared_file() -> io.FileIO:
     """A file without a name in memory where the system has that, else a temporary one that only this user can open."""
     if hasattr(os, "memfd_create"):
-        return io.FileIO(os.memfd_create("clinfuse"), "r+")
+        number = os.memfd_create("clinfuse", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        # Shorter than what is mapped of it, it would end whoever looks behind its end.
+        import fcntl
+
+        fcntl.fcntl(number, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        return io.FileIO(number, "r+")
     temporary: Any = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed with the process)
     return temporary
 
@@ -155,7 +161,7 @@ def _environment() -> dict[str, str]:
     return found
 
 
-def _end(process: subprocess.Popen[bytes], shared: io.FileIO, owner: int) -> None:
+def _end(process: subprocess.Popen[bytes], shared: SharedMemory, owner: int) -> None:
     # A copy of this process made by fork holds the same pipes; the worker behind them is not its own.
     if os.getpid() != owner:
         return

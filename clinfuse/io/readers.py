@@ -13,7 +13,7 @@ from clinfuse.io.values import Radiograph, Signal, Volume
 FileValue: TypeAlias = Volume | Radiograph | Signal
 
 
-def read_files(kind: str, files: Sequence[Path], policy: ReaderPolicy) -> FileValue:
+def read_files(kind: str, files: Sequence[Path], policy: ReaderPolicy, *, narrow: bool = False) -> FileValue:
     """What the files of one record hold.
 
     Parameters
@@ -24,6 +24,8 @@ def read_files(kind: str, files: Sequence[Path], policy: ReaderPolicy) -> FileVa
         The slices of a CT in any order; one file for every other kind.
     policy : ReaderPolicy
         Of this kind, see `clinfuse.io.policies.POLICIES`; a plain `ReaderPolicy` leaves every question open.
+    narrow : bool
+        Whether Hounsfield units may be int16 where that loses nothing.
 
     Returns
     -------
@@ -43,9 +45,9 @@ def read_files(kind: str, files: Sequence[Path], policy: ReaderPolicy) -> FileVa
 
         return read_nifti(_single(files), unit="HU", policy=NiftiPolicy.of(given))
     if kind == "ct":
-        from clinfuse.io.dicom import read_ct
+        from clinfuse.io.dicom import ct_volume
 
-        return read_ct(files, policy=given)
+        return ct_volume(files, given, narrow=narrow)
     if kind == "xray":
         from clinfuse.io.dicom import read_xray
 

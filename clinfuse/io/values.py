@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, final
@@ -9,6 +10,7 @@ from typing import Literal, final
 import numpy as np
 
 from clinfuse.errors import DataError
+from clinfuse.io.memory import in_memory_order, laid_out
 from clinfuse.shapes import Affine, Pixels, Samples, Voxels
 
 
@@ -69,7 +71,7 @@ class Volume:
     def __post_init__(self) -> None:
         if self.array.ndim != 3 or min(self.array.shape) < 1:
             _refuse("VOLUME_SHAPE", "volume", "three axes (x, y, z), none empty", f"{self.array.ndim} axes")
-        if not np.isfinite(self.array).all():
+        if self.array.dtype.kind == "f" and not np.isfinite(self.array).all():
             _refuse("VOLUME_FINITE", "volume", "every voxel a finite number", "NaN or infinity")
         if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all():
             _refuse("VOLUME_AFFINE", "volume", "a finite 4 x 4 affine", f"shape {self.affine.shape}")
@@ -85,6 +87,13 @@ class Volume:
         """Distance between voxel centres along x, y and z, mm."""
         x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(x), float(y), float(z)
+
+    def in_float32(self) -> Volume:
+        """The same volume of integers as float32, in the same order in memory."""
+        ordered, axes, flips = in_memory_order(self.array)
+        made = copy(self)
+        object.__setattr__(made, "array", _locked(laid_out(ordered.astype(np.float32), axes, flips)))
+        return made
 
 
 @final

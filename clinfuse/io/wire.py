@@ -1,15 +1,13 @@
 """How a value or an error travels from the process that decodes to the one that asked: never as code.
 
-Everything but the pixels or samples is one line of JSON. They lie in a file that both processes hold open, in the
-order of the memory they had, so that the array on the other side has the same strides and a sum over it the same bits.
-A CT, whose Hounsfield units are whole numbers more often than not, takes half the space as int16.
+Everything but the pixels or samples is one line of JSON. They lie in memory that both processes share, in the order
+they had, so that the array on the other side has the same strides and a sum over it the same bits. A CT, whose
+Hounsfield units are whole numbers more often than not, comes as int16.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import os
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from clinfuse.errors import ClinfuseError, ConfigError, DataError, StorageError
+from clinfuse.io.memory import SharedMemory, in_memory_order, laid_out
 from clinfuse.io.readers import FileValue
 from clinfuse.io.values import Radiograph, Remark, Signal, Volume
 
@@ -36,23 +35,26 @@ def error_of(head: dict[str, Any]) -> ClinfuseError:
     return _ERRORS[head["error"]](head["code"], **{part: head[part] for part in _PARTS[1:]})
 
 
-def value_head(value: FileValue, shared: io.FileIO) -> dict[str, Any]:
-    """A value as JSON, its array written to the shared file."""
+def value_head(value: FileValue, shared: SharedMemory) -> dict[str, Any]:
+    """A value as JSON, its array written to the shared memory."""
     rest = fields_head(value, without="array")
-    halved = isinstance(value, Volume) and value.unit == "HU"
-    return {"value": type(value).__name__, "array": write_array(value.array, shared, halve=halved), "rest": rest}
+    return {"value": type(value).__name__, "array": write_array(value.array, shared), "rest": rest}
 
 
-def value_of(head: dict[str, Any], shared: io.FileIO) -> FileValue:
-    """The value that `value_head` described.
+def value_of(head: dict[str, Any], shared: SharedMemory) -> FileValue:
+    """The value that `value_head` described, in memory of its own; Hounsfield units as float32.
 
     Raises
     ------
     DataError
         As its constructor.
     """
+    array, rest = shared_array(head["array"], shared), fields_of(head["rest"])
+    if head["value"] == "Volume" and rest["unit"] == "HU" and array.dtype.kind == "i":
+        return Volume(array, **rest).in_float32()
+    ordered, axes, flips = in_memory_order(array)
     kind: Callable[..., FileValue] = _VALUES[head["value"]]
-    return kind(array=read_array(head["array"], shared), **fields_of(head["rest"]))
+    return kind(array=laid_out(ordered.copy(), axes, flips), **rest)
 
 
 def plain(value: object) -> Any:
@@ -96,77 +98,25 @@ def fields_of(head: dict[str, Any]) -> dict[str, Any]:
     return {name: unplain(written) for name, written in head.items()}
 
 
-def write_array(array: np.ndarray, shared: io.FileIO, *, halve: bool = False) -> dict[str, Any]:
-    """Write an array to the shared file and say how to read it again.
-
-    Parameters
-    ----------
-    array : ndarray of integers or floats
-    shared : FileIO
-        Written from its start; what lies behind the end of the array stays.
-    halve : bool
-        Whether float32 may travel as int16 where that loses nothing.
-    """
-    flips = tuple(axis for axis in range(array.ndim) if array.strides[axis] < 0)
-    axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
-    ordered = np.flip(array, flips).transpose(axes)
-    head = {"dtype": array.dtype.str, "shape": ordered.shape, "axes": axes, "flips": flips}
-    if halve and array.ndim > 1 and array.dtype == np.float32 and _wrote_halved(ordered, shared):
-        return {**head, "wire": "<i2"}
-    shared.seek(0)
-    _write(shared, np.ascontiguousarray(ordered))
-    return {**head, "wire": array.dtype.str}
+def write_array(array: np.ndarray, shared: SharedMemory) -> dict[str, Any]:
+    """Write an array of integers or floats to the shared memory and say how to read it again."""
+    ordered, axes, flips = in_memory_order(array)
+    shared.write(ordered)
+    return {"dtype": array.dtype.str, "shape": ordered.shape, "axes": axes, "flips": flips}
 
 
-def read_array(head: dict[str, Any], shared: io.FileIO) -> np.ndarray:
-    """The array that `write_array` described, in memory of its own.
+def shared_array(head: dict[str, Any], shared: SharedMemory) -> np.ndarray:
+    """The array that `write_array` described, where it lies: it changes with the next.
 
     Raises
     ------
     EOFError
-        Where the shared file does not hold it.
+        Where the shared memory does not hold it.
     """
-    if array_bytes(head) > os.fstat(shared.fileno()).st_size:
-        raise EOFError
-    array = np.empty(tuple(head["shape"]), dtype=np.dtype(head["dtype"]))
-    shared.seek(0)
-    if head["wire"] == head["dtype"]:
-        _read(shared, array)
-    else:
-        part = np.empty(array.shape[1:], dtype=np.dtype(head["wire"]))
-        for row in array:
-            _read(shared, part)
-            row[...] = part
-    return np.flip(array.transpose(np.argsort(head["axes"])), tuple(head["flips"]))
-
-
-def _wrote_halved(array: np.ndarray, shared: io.FileIO) -> bool:
-    # One plane at a time, so that it is compared while it is still in the processor's cache.
-    shared.seek(0)
-    with np.errstate(invalid="ignore"):
-        for row in array:
-            whole = row.astype(np.int16, order="C")
-            if not np.array_equal(whole, row):
-                return False
-            _write(shared, whole)
-    return True
-
-
-def _write(shared: io.FileIO, array: np.ndarray) -> None:
-    left = array.reshape(-1).view(np.uint8).data
-    while left:
-        left = left[shared.write(left) :]
-
-
-def _read(shared: io.FileIO, array: np.ndarray) -> None:
-    left = array.reshape(-1).view(np.uint8).data
-    while left:
-        got = shared.readinto(left)
-        if not got:
-            raise EOFError
-        left = left[got:]
+    ordered = shared.read(np.dtype(head["dtype"]), tuple(head["shape"]))
+    return laid_out(ordered, head["axes"], tuple(head["flips"]))
 
 
 def array_bytes(head: dict[str, Any]) -> int:
-    """How many bytes the array takes in the shared file."""
-    return math.prod(head["shape"]) * np.dtype(head["wire"]).itemsize
+    """How many bytes the array takes in the shared memory."""
+    return math.prod(head["shape"]) * np.dtype(head["dtype"]).itemsize

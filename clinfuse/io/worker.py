@@ -19,20 +19,22 @@ from typing import Any
 
 from clinfuse.errors import ClinfuseError, DataError, StorageError
 from clinfuse.io.files import check_regular
+from clinfuse.io.memory import SharedMemory
 from clinfuse.io.policies import POLICIES, ReaderPolicy
 from clinfuse.io.readers import read_files
 from clinfuse.io.wire import error_head, fields_head, value_head
 
-Task = Callable[[dict[str, Any], io.FileIO], dict[str, Any]]
+Task = Callable[[dict[str, Any], SharedMemory], dict[str, Any]]
 # The process that asks gives up first; this is for one that is no longer there to do so.
 _LONGER_S = 5.0
 _READERS = ("clinfuse.io.dicom", "clinfuse.io.nifti", "clinfuse.io.eeg")
 
 
-def read(item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
+def read(item: dict[str, Any], shared: SharedMemory) -> dict[str, Any]:
     """Read the files of one record."""
     files = [_regular(file) for file in item["files"]]
-    return value_head(read_files(item["kind"], files, policy_of(item["kind"], item["policy"])), shared)
+    policy = policy_of(item["kind"], item["policy"])
+    return value_head(read_files(item["kind"], files, policy, narrow=True), shared)
 
 
 def _regular(name: str) -> Path:
@@ -52,7 +54,7 @@ def _tuples(said: Any) -> Any:
 
 
 # Readers are imported by the first file that needs them.
-def dicom_header(item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
+def dicom_header(item: dict[str, Any], shared: SharedMemory) -> dict[str, Any]:
     """Read the header of a DICOM file for the index of a folder; nothing where it is no image."""
     from clinfuse.io.dicom_index import image_header
 
@@ -60,14 +62,14 @@ def dicom_header(item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
     return {"header": None if header is None else fields_head(header)}
 
 
-def dicom_field(item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
+def dicom_field(item: dict[str, Any], shared: SharedMemory) -> dict[str, Any]:
     """Read one field of a DICOM header."""
     from clinfuse.io.dicom_file import dicom_header
 
     return {"text": dicom_header(_regular(item["file"]), item["keyword"])}
 
 
-def eeg_header(item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
+def eeg_header(item: dict[str, Any], shared: SharedMemory) -> dict[str, Any]:
     """Read what a recording says of itself."""
     from clinfuse.io.eeg import eeg_header
 
@@ -105,7 +107,7 @@ def serve(tasks: Mapping[str, Task] = TASKS) -> None:
     os._exit(0)
 
 
-def answered(task: Task, item: dict[str, Any], shared: io.FileIO) -> dict[str, Any]:
+def answered(task: Task, item: dict[str, Any], shared: SharedMemory) -> dict[str, Any]:
     """What a task makes of an item; whatever breaks it becomes an error of clinfuse."""
     try:
         return task(item, shared)
@@ -149,14 +151,14 @@ def _out_of_memory(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _streams() -> tuple[io.TextIOWrapper, int, io.FileIO]:
+def _streams() -> tuple[io.TextIOWrapper, int, SharedMemory]:
     """Requests, answers and the shared file, taken from the standard streams."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers, shared = (os.dup(number) for number in range(3))
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(nowhere, number)
-    return os.fdopen(requests, encoding="ascii"), answers, io.FileIO(shared, "r+")
+    return os.fdopen(requests, encoding="ascii"), answers, SharedMemory(io.FileIO(shared, "r+"))
 
 
 def _tell(answers: int, answer: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 
@@ -23,10 +24,11 @@ from hypothesis.extra import numpy as arrays
 from clinfuse.errors import ConfigError, DataError, StorageError
 from clinfuse.io import process
 from clinfuse.io.guard import PROGRAM, Guard, shared_guard
+from clinfuse.io.memory import SharedMemory
 from clinfuse.io.policies import POLICIES, ReaderPolicy
 from clinfuse.io.readers import FileValue, read_files
 from clinfuse.io.values import Remark, Signal, Volume
-from clinfuse.io.wire import array_bytes, read_array, value_head, value_of, write_array
+from clinfuse.io.wire import shared_array, value_head, value_of, write_array
 
 HOSTILE = (sys.executable, str(Path(__file__).parent / "hostile_worker.py"))
 NAME = "Zwetschgenknoedel"
@@ -123,9 +125,9 @@ class TestSameAsTheReader:
         with pytest.raises(ConfigError, match="KIND_FILES"):
             guard.read("ehr", [], ReaderPolicy())
 
-    def test_remarks_and_names_travel(self, tmp_path: Path) -> None:
+    def test_remarks_and_names_travel(self) -> None:
         signal_ = Signal(np.ones((2, 3), np.float32), 0.1, ("Cz", "µ\n"), (Remark("EEG_X", "Said."),))
-        with (tmp_path / "shared").open("w+b", buffering=0) as shared:
+        with closing(open_shared()) as shared:
             same(value_of(value_head(signal_, shared), shared), signal_)
 
 
@@ -142,32 +144,45 @@ class TestArrays:
         for axis in range(array.ndim):
             if data.draw(st.booleans()):
                 array = np.flip(array, axis)
-        with open_shared() as shared:
-            head = write_array(array, shared, halve=data.draw(st.booleans()))
-            found = read_array(head, shared)
+        with closing(open_shared()) as shared:
+            head = write_array(array, shared)
+            found = shared_array(head, shared)
         assert found.tobytes() == array.tobytes()
         assert found.dtype == array.dtype
         longer = [axis for axis in range(array.ndim) if array.shape[axis] > 1]
         assert [found.strides[axis] for axis in longer] == [array.strides[axis] for axis in longer]
 
-    def test_whole_numbers_take_half_the_space_and_others_do_not(self) -> None:
-        whole = Volume(np.full((2, 3, 4), -1024, np.float32), np.eye(4), "HU")
-        broken = Volume(np.full((2, 3, 4), -1024.5, np.float32), np.eye(4), "HU")
-        large = Volume(np.full((2, 3, 4), 2.0**15, np.float32), np.eye(4), "HU")
-        with open_shared() as shared:
-            sizes = [array_bytes(value_head(value, shared)["array"]) for value in (whole, broken, large)]
-        assert sizes == [48, 96, 96]
+    def test_integers_become_float32_as_they_lie_in_memory(self) -> None:
+        array = np.arange(24, dtype=np.int16).reshape(2, 3, 4).transpose(2, 0, 1)[:, ::-1]
+        volume = Volume(array, np.eye(4), "HU", (Remark("CT_X", "Said."),)).in_float32()
+        assert volume.array.dtype == np.float32
+        assert volume.array.strides == tuple(2 * stride for stride in array.strides)
+        assert not volume.array.flags.writeable
+        np.testing.assert_array_equal(volume.array, array)
+        assert volume.remarks == (Remark("CT_X", "Said."),)
 
-    def test_a_short_file_is_no_array(self) -> None:
-        with open_shared() as shared:
+    def test_a_short_memory_is_no_array(self) -> None:
+        with closing(open_shared()) as shared:
             head = write_array(np.ones(4), shared)
-            shared.truncate(31)
             with pytest.raises(EOFError, match=r"^$"):
-                read_array(head, shared)
+                shared_array({**head, "shape": [2**30]}, shared)
+
+    @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no files in memory")
+    def test_it_does_not_shrink_under_who_reads_it(self) -> None:
+        with closing(open_shared()) as shared:
+            shared.write(np.ones(4))
+            with pytest.raises(PermissionError, match=r"."):
+                os.ftruncate(shared.fileno(), 1)
+
+    def test_it_grows(self) -> None:
+        with closing(open_shared()) as shared:
+            for size in (3, 2**24 + 1, 5):
+                shared.write(np.full(size, size % 7, np.uint8))
+                assert shared.read(np.dtype(np.uint8), (size,)).tolist() == [size % 7] * size
 
 
-def open_shared():
-    return process._shared_file()
+def open_shared() -> SharedMemory:
+    return SharedMemory(process._shared_file())
 
 
 class TestHostileFiles:
