@@ -11,6 +11,7 @@ from typing import Literal, NoReturn, final
 from clinfuse.errors import ConfigError
 
 _EXACT_WHOLE = 2.0**53
+_SOME_DAY = datetime(2020, 3, 31, 14, 15, 16)
 
 
 @final
@@ -42,7 +43,8 @@ class Dialect:
     Raises
     ------
     ConfigError
-        ``TABLES_DELIMITER``, ``TABLES_DECIMAL``, ``TABLES_ENCODING``, ``TABLES_HEADER``, ``TABLES_ZONE``.
+        ``TABLES_DELIMITER``, ``TABLES_DECIMAL``, ``TABLES_ENCODING``, ``TABLES_HEADER``, ``TABLES_ZONE``,
+        ``TABLES_DATES``.
     """
 
     delimiter: str = ","
@@ -67,6 +69,8 @@ class Dialect:
             self._refuse("TABLES_HEADER", "header", '"first row" or "none"')
         if self.time_zone:
             self._check_zone()
+        if self.dates:
+            self._check_dates()
 
     def _check_zone(self) -> None:
         try:
@@ -74,6 +78,14 @@ class Dialect:
         # Another name is absent, a path or no key; all three are other errors.
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             self._refuse("TABLES_ZONE", "time_zone", 'a known time zone, e.g. "Europe/Berlin" or "UTC"')
+
+    def _check_dates(self) -> None:
+        try:
+            whole = "%" in self.dates and bool(datetime.strptime(_SOME_DAY.strftime(self.dates), self.dates))
+        except ValueError:
+            whole = False
+        if not whole:
+            self._refuse("TABLES_DATES", "dates", 'parts such as %d, %m, %Y, %H and %M, e.g. "%d.%m.%Y %H:%M"')
 
     @staticmethod
     def _refuse(code: str, key: str, rule: str) -> NoReturn:

@@ -24,7 +24,7 @@ _DAY_LENGTH = len("2024-05-01")
 _EARLIEST, _LATEST = np.datetime64("1900-01-02", "s"), np.datetime64("2300-01-01", "s")
 _LIFETIME = np.timedelta64(75 * 365, "D").astype("timedelta64[s]")
 _DAYS = (
-    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
+    *("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
     *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d-%b-%y"),
 )
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S", " %I:%M %p", "%H%M%S", " %H:%M:%S.%f")
@@ -184,7 +184,6 @@ def _fitting(cells: Iterable[str]) -> list[str]:
     """The usual ways of writing dates that read every one of these cells."""
     known = list(cells)
     styles = ["%Y-%m-%dT%H:%M:%S%z", *(day + clock for day in _DAYS for clock in _CLOCKS)]
-    styles += [f"{day}{clock}" for day in ("%Y-%m-%d",) for clock in _CLOCKS[4:]]
     return [style for style in styles if all(_moment(cell, style) is not None for cell in known)]
 
 

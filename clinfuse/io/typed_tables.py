@@ -20,6 +20,7 @@ from clinfuse.io.dialect import Dialect
 _POINTER = 8
 _LONGEST_CELL = 131072
 _EXCEL_EXACT = 10**15
+_EXCEL_ROWS = 2**20
 
 
 def read_parquet(data: bytes, dialect: Dialect, *, most: tuple[int, int]) -> tuple[list[str], list[list[str]]]:
@@ -122,18 +123,33 @@ def read_xlsx(data: bytes, dialect: Dialect) -> tuple[list[list[str]], list[int]
             book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=False)
             sheets = list(book.worksheets)
             chosen = _chosen(sheets, dialect.sheet)
-            rows = [list(row) for row in chosen.iter_rows()]
+            used = _used_rows(chosen, dialect)
     except ClinfuseError:
         raise
     # A damaged archive raises from zipfile, from the XML parser or from openpyxl.
     except Exception:
         _refuse("TABLE_FORMAT", "an .xlsx file that can be read", "a damaged one, or another format")
-    written = [[_excel_text(cell, i, dialect) for cell in row] for i, row in enumerate(rows)]
-    used = [(i, row) for i, row in enumerate(written) if any(row)]
     if not used:
         return [], []
     width = max(i for i, cell in enumerate(used[0][1]) if cell) + 1
     return [_fitted(row, width, i) for i, row in used], [i + 1 for i, _ in used]
+
+
+def _used_rows(sheet: Any, dialect: Dialect) -> list[tuple[int, list[str]]]:
+    """Position and text of every row with something in it.
+
+    A sheet may claim to be any size, and formatted cells far away make it so; only what is written counts.
+    """
+    sheet.reset_dimensions()
+    used = []
+    for i, row in enumerate(sheet.iter_rows()):
+        if i >= _EXCEL_ROWS:
+            remedy = "Keep the patients and the columns of the study only."
+            _refuse("TABLE_SIZE", f"at most {_EXCEL_ROWS:,} rows, as Excel writes", "more", remedy)
+        written = [_excel_text(cell, i, dialect) for cell in row]
+        if any(written):
+            used.append((i, written))
+    return used
 
 
 def _check_archive(data: bytes) -> None:

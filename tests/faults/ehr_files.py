@@ -163,6 +163,20 @@ def workbook(folder: Path, variant: int, *, how: str) -> Path:
     return file
 
 
+def far_away(folder: Path, variant: int, *, row: int) -> Path:
+    """A workbook whose last row says that it stands somewhere else."""
+    file = workbook(folder, variant, how="plain")
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    last = f'<row r="{len(people(variant))}"'.encode()
+    members[sheet] = members[sheet].replace(last, f'<row r="{row + variant}"'.encode())
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return file
+
+
 DISGUISES: tuple[bytes, ...] = (
     pickle.dumps({"PID": NUMBER, "NAME": NAME}),
     f"<!DOCTYPE html><html><body>{NAME}</body></html>".encode(),
@@ -254,6 +268,8 @@ FAULTS = (
     as_written("H32", "a Parquet file that swells", "BOMB", parquet, 2, how="bomb"),
     as_written("H32", "a Parquet file with lists or structures", "TABLE_TYPE", parquet, how="nested"),
     as_written("H33", "something else named .csv", "TABLE_FORMAT", disguised, len(DISGUISES)),
+    as_written("H27", "a workbook with rows without end", "TABLE_SIZE", far_away, 2, row=10**12),
+    as_written("H27", "a workbook with a row far below the others", "", far_away, 2, row=1_040_000),
     as_written("H33", "a workbook with macros", "TABLE_FORMAT", workbook, how="macro"),
     as_written("H33", "a workbook that swells", "BOMB", workbook, 2, how="bomb"),
     as_written("H31", "a workbook with formulas", "TABLE_FORMULA", workbook, how="formula"),

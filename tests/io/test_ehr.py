@@ -213,6 +213,7 @@ def test_other_dates_are_refused_without_a_declared_format(cell: str) -> None:
         (["01/02/2020", "03/04/2020"], '`dates = "%d/%m/%Y"` or `dates = "%m/%d/%Y"`'),
         (["25/12/2020", "12/25/2020"], "e.g. `dates"),
         (["20201225"], '`dates = "%Y%m%d"`'),
+        (["2020-5-1"], '`dates = "%Y-%m-%d"`'),
         (["25-Dec-2020"], '`dates = "%d-%b-%Y"`'),
     ],
 )
