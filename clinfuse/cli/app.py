@@ -65,15 +65,16 @@ def scan(
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="A cohort.toml, its folder, or a study.toml.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for pages; else check in the cohort's.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be read.")] = False,
     private: Private = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Read an export and say who is in it, what each record has, and what was refused."""
-    from clinfuse.cli.commands import run_check
+    """Say and write who is in an export, what each record has, what was refused, and what leaks."""
+    from clinfuse.cli.check import run_check
 
-    raise typer.Exit(run_check(file, strict=strict, private=private, screen=Screen(quiet, as_json)))
+    raise typer.Exit(run_check(file, out, strict=strict, private=private, screen=Screen(quiet, as_json)))
 
 
 @app.command()

@@ -12,8 +12,6 @@ from typing import Any
 
 from clinfuse.cli import summary
 from clinfuse.cli.screen import Screen, ask
-from clinfuse.cohort.cohort import Cohort
-from clinfuse.evaluation.audit import audit
 from clinfuse.evaluation.robustness import robustness
 from clinfuse.report.tables import write_tables
 from clinfuse.study.config import load_study
@@ -21,7 +19,7 @@ from clinfuse.study.folder import RunFolder, write_whole
 from clinfuse.study.outcome import Outcome, explain_records, finish, one_way, partial_metrics, picks, read_comparison
 from clinfuse.study.plan import plan_run
 from clinfuse.study.pool import default_workers
-from clinfuse.study.run import carry_out, prepare, quick, refuse_stops
+from clinfuse.study.run import carry_out, prepare, quick
 from clinfuse.study.work import Work, open_work
 from clinfuse.synthetic.make import make_cohort
 
@@ -69,39 +67,6 @@ def run_demo(
         next_steps=steps,
     )
     screen.show(shown, facts_of(outcome))
-
-
-def run_check(file: Path, *, strict: bool, private: Path | None, screen: Screen) -> int:
-    """Read an export, or a study and its export, and say who is in it; 1 where files were refused."""
-    if file.suffix == ".toml" and file.name != "cohort.toml" and _is_study(file):
-        study = load_study(file)
-        cohort = Cohort.from_folder(study.cohort, private=private, strict=strict, progress=screen.live)
-        study.check_against({modality.name: modality.kind for modality in cohort.modalities})
-        study.build_models(cohort.names)
-        where = Path(study.cohort)
-    else:
-        where = file
-        cohort = Cohort.from_folder(file, private=private, strict=strict, progress=screen.live)
-    found = audit(cohort) if (cohort.labels >= 0).any() else None
-    refused = cohort.ledger.refused
-    lines = summary.cohort_lines(cohort, where)
-    lines += [f"  refused {code}: {count}" for code, count in refused.items()]
-    lines += [f"  excluded {code}: {count}" for code, count in cohort.ledger.excluded.items()]
-    facts: dict[str, Any] = {
-        "records": len(cohort),
-        "patients": len(set(cohort.patient_keys)),
-        "present": {name: int(cohort.present[:, k].sum()) for k, name in enumerate(cohort.names)},
-        "refused": refused,
-        "excluded": cohort.ledger.excluded,
-        "findings": [],
-    }
-    if found is not None:
-        lines += ["", *map(summary.plain, str(found).splitlines())]
-        facts["findings"] = [{"code": one.code, "severity": one.severity, "text": one.text} for one in found.findings]
-    screen.show("\n".join(lines), facts)
-    if found is not None:
-        refuse_stops(found, "Read the findings above; correct cohort.toml, or declare what is known after the outcome.")
-    return REFUSED if refused else 0
 
 
 def run_study(
@@ -224,10 +189,3 @@ def _next(work: Work) -> list[tuple[str, str]]:
         (f"clinfuse explain {run} --record KEY", "why the model said so, for any record"),
         (f"clinfuse robustness {run} --model NAME", "another model, sources withheld"),
     ]
-
-
-def _is_study(file: Path) -> bool:
-    """Whether a file is a study: those name a cohort and models, exports name records and modalities."""
-    from clinfuse.cohort.strict import read_toml
-
-    return "models" in read_toml(file)

@@ -37,6 +37,30 @@ class Prepared:
     remarks: tuple[Remark, ...] = ()
 
 
+def check_varies(prepared: Prepared, kind: str) -> None:
+    """Refuse an input that is one value everywhere: nothing can be learned from it, and something went wrong.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    kind : str
+        A mask may be empty.
+
+    Raises
+    ------
+    DataError
+        ``INPUT_CONSTANT``.
+    """
+    if kind != "mask" and prepared.array.min() == prepared.array.max():
+        raise DataError(
+            "INPUT_CONSTANT",
+            place="prepared input",
+            rule="at least two values",
+            found="one value everywhere",
+            remedy="Look at the original, and at the window, size and channels of this modality; or leave it out.",
+        )
+
+
 def _volume_grids(shape: tuple[int, ...], spacing: tuple[float, ...], modality: Modality) -> tuple[AxisGrid, ...]:
     wanted = modality.spacing_mm or (0.0,) * len(shape)
     return grids(shape, modality.shape[1:], [want / have for want, have in zip(wanted, spacing, strict=True)])

@@ -17,6 +17,7 @@ from clinfuse.cohort.file_facts import made_at, name_facts
 from clinfuse.cohort.kinds import DataKind, Value, feature_names, kind_of
 from clinfuse.cohort.ledger import Entry, Ledger
 from clinfuse.cohort.modality import Modality
+from clinfuse.cohort.prepare import check_varies
 from clinfuse.cohort.records import Export, FileSources, RecordTable, TableSources
 from clinfuse.cohort.shown import mixed_views
 from clinfuse.errors import ClinfuseError, ConfigError, DataError
@@ -195,6 +196,7 @@ class FolderStore(Store):
         try:
             value = self._opened(modality, row)
             prepared = kind.prepare(value, modality)
+            check_varies(prepared, modality.kind)
         except ClinfuseError as error:
             if strict:
                 raise self._placed(error, modality.name, row) from None

@@ -195,7 +195,7 @@ def settle(
         ``RUN_WRITE``, ``RUN_FORMAT``.
     """
     since: tuple[str, ...] = ()
-    if run.description.exists():
+    if _stands(run.description):
         before = run.read()
         since = tuple(before.pop("changed_after", ()))
         changed = differences(before, described)
@@ -266,13 +266,24 @@ def write_whole(file: Path, content: bytes) -> None:
     except OSError:
         with contextlib.suppress(OSError):
             part.unlink()
-        raise StorageError(
-            "RUN_WRITE",
-            place=file.name,
-            rule="a results folder that can be written, with room left",
-            found="one that cannot",
-            remedy="Free some space or choose another results folder; the same command goes on where it was.",
-        ) from None
+        raise _unwritable(file) from None
+
+
+def _stands(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # a name that is too long for the file system
+        raise _unwritable(file) from None
+
+
+def _unwritable(file: Path) -> StorageError:
+    return StorageError(
+        "RUN_WRITE",
+        place=file.name,
+        rule="a results folder that can be written, with room left",
+        found="one that cannot",
+        remedy="Free some space or choose another results folder; the same command goes on where it was.",
+    )
 
 
 def code_hash() -> str:

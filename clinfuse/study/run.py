@@ -83,7 +83,7 @@ def carry_out(
     ConfigError
         ``RUN_CHANGED``.
     DataError
-        ``AUDIT_STOPS``, ``REFUSED_MANY``, ``MODALITY_EMPTY``, before anything is trained.
+        ``AUDIT_STOPS``, ``REFUSED_MANY``, ``SOURCE_EMPTY``, before anything is trained.
     ClinfuseError
         What fitting, evaluating and writing raise.
     """
@@ -104,7 +104,7 @@ def carry_out(
 
 
 def refuse_damage(cohort: Cohort, most: float) -> None:
-    """Refuse to train where a modality is absent for everybody, or too large a share of the files was refused.
+    """Refuse to train where too large a share of the files was refused.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def refuse_damage(cohort: Cohort, most: float) -> None:
     Raises
     ------
     DataError
-        ``MODALITY_EMPTY``, ``REFUSED_MANY`` with the line that accepts the share found.
+        ``REFUSED_MANY`` with the line that accepts the share found.
     """
     files = [modality.name for modality in cohort.modalities if modality.kind != "ehr"]
     entries = [one for one in cohort.ledger.entries if one.source in files and not (one.excluded or one.note)]
@@ -131,15 +131,6 @@ def refuse_damage(cohort: Cohort, most: float) -> None:
             found=f"{refused.total()} of {refused.total() + used}: "
             + ", ".join(f"{code} {count}" for code, count in refused.most_common()),
             remedy=f"See them with clinfuse check; or write `max_refused = {accepted:g}` in [missing] of the study.",
-        )
-    empty = [name for name, here in zip(cohort.names, cohort.present.T, strict=True) if not here.any()]
-    if empty:
-        raise DataError(
-            "MODALITY_EMPTY",
-            place=f"modality {empty[0]}",
-            rule="a modality that at least one record has",
-            found="none",
-            remedy="See with clinfuse check why nothing met; or leave it out of `modalities` in the study.",
         )
 
 

@@ -52,8 +52,9 @@ def patient_folds(
     if len(np.unique(groups)) < folds or folds < 2:
         _refuse("SPLIT_PATIENTS", f"at least {max(folds, 2)} patients", f"{len(np.unique(groups))}")
     order = np.argsort(ids, kind="stable")
-    if np.asarray(labels).ndim == 1 and np.bincount(strata)[np.unique(strata)].min() < folds:
-        _refuse("SPLIT_CLASSES", f"at least {folds} records of every class", "a class with fewer")
+    fewest = np.bincount(strata)[np.unique(strata)].min()
+    if np.asarray(labels).ndim == 1 and fewest < folds:
+        _refuse("SPLIT_CLASSES", f"at least {folds} records of every class, as many as folds", f"{fewest} of one class")
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=derived_seed(seed, "folds") % 2**32)
     result = []
     for _, test in splitter.split(np.zeros(len(order)), strata[order], groups[order]):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinfuse.cohort.modality import Modality
-from clinfuse.cohort.prepare import prepare_ct, prepare_eeg, prepare_mask, prepare_mr, prepare_xray
+from clinfuse.cohort.prepare import check_varies, prepare_ct, prepare_eeg, prepare_mask, prepare_mr, prepare_xray
 from clinfuse.cohort.recording_keys import TEN_TWENTY
 from clinfuse.cohort.resample import AxisGrid, canonical, grids, resampled
 from clinfuse.cohort.signal import pass_band
@@ -256,3 +256,17 @@ class TestRecording:
 
     def test_the_ten_twenty_system_has_nineteen_electrodes(self) -> None:
         assert len({electrode(name) for name in TEN_TWENTY}) == 19
+
+
+def test_an_image_that_the_window_makes_one_value_is_refused() -> None:
+    high = np.random.default_rng(0).uniform(1500, 2500, (6, 6, 6)).astype(np.float32)
+    made = prepare_ct(volume(high), ct((6, 6, 6)))
+    with pytest.raises(DataError, match="INPUT_CONSTANT"):
+        check_varies(made, "ct")
+    check_varies(prepare_ct(volume(high - 1500), ct((6, 6, 6))), "ct")
+
+
+def test_a_mask_may_be_empty() -> None:
+    empty = volume(np.zeros((4, 4, 4), dtype=np.int16), unit="label")
+    modality = Modality("kidney", "mask", (1, 4, 4, 4), channels=("kidney",), unit="label")
+    check_varies(prepare_mask(empty, modality), "mask")
