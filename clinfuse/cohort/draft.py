@@ -355,7 +355,7 @@ def _column(out: _Lines, facts: ColumnFacts, name: str, more: list[str]) -> None
     key = f"columns.{_key(name)}"
     if facts.bounds:
         out.remark(f"{facts.bounds} cells of the next column are bounds such as <5; the last key says what they mean")
-        more = [*more, 'bounds = "limit"']
+        more = [*more, 'censored = "limit"']
     if facts.kind == "yes/no":
         yes, no = answers_of(facts.levels) or ("", "")
         out.choices(key, [f'{{ kind = "yes/no", yes = {_list([yes])}, no = {_list([no])}{_more(more)} }}'])

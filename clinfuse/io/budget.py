@@ -39,5 +39,5 @@ def check_size(place: str, size: int, stored: int = 0) -> None:
             place=place,
             rule=f"{limit} once it is read",
             found="more",
-            remedy="Check what wrote it; an image of this size is read in parts or at a lower resolution.",
+            remedy="Check what wrote it; a file of this size is read in parts, or an image at a lower resolution.",
         )

@@ -312,8 +312,7 @@ def _number_remedy(odd: pd.Series, kinds: Mapping[str, int], dialect: Dialect, *
         return 'Write `censored = "limit"` to take the limit, or `censored = "missing"`.'
     if LIMIT in kinds:
         return 'Write `censored = "limit", text = "missing"` to take limits and leave the other cells out.'
-    remedy = 'Write `text = "missing"` to leave these cells out'
-    return f'{remedy}, or `kind = "category"` if all cells are such words.'
+    return 'Write `text = "missing"` to leave these cells out; a column of such words is of kind "category".'
 
 
 def _refuse(code: str, place: str, rule: str, found: str, remedy: str) -> NoReturn:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.contract import parse_contract
+from clinfuse.cohort.declarations import ColumnDeclaration
 from clinfuse.cohort.draft import write_draft
 from clinfuse.cohort.survey import Survey, survey
 from clinfuse.cohort.survey_tables import survey_tables
@@ -250,3 +251,10 @@ def test_how_a_table_is_written_is_among_the_answers(
     assert decimal in number.decimals
     assert dates in when.dates
     assert number.missing == when.missing == ((token,) if token else ())
+
+
+def test_limits_of_measurement_get_the_key_that_a_contract_knows(tmp_path):
+    rows = "".join(f"P{k},{'<5' if k % 3 else k}\n" for k in range(12))
+    (tmp_path / "labs.csv").write_text("PID,CRP\n" + rows)
+    assert 'censored = "limit"' in write_draft(survey(tmp_path))
+    assert ColumnDeclaration(censored="limit").censored == "limit"
