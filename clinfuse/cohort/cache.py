@@ -26,7 +26,7 @@ from clinfuse.errors import ClinfuseError, DataError, StorageError
 from clinfuse.io.policies import ReaderPolicy
 from clinfuse.io.values import Remark
 
-PREPARATION = 2
+PREPARATION = 3
 _FILES = ("array.npy", "windows.npy", "features.npy", "records.json")
 _INDEX = "index.json"
 _UNSEEN = ("mirror", "centre", "spread", "columns")
@@ -347,15 +347,19 @@ def _write(folder: Path, draft: Draft) -> None:
         "properties": {name: [draft.facts.get(row, {}).get(name) for row in rows] for name in columns},
     }
     (folder / "records.json").write_text(json.dumps(records), encoding="utf-8")
-    files = {name: {"size": (folder / name).stat().st_size, "sha256": _checksum(folder / name)} for name in _FILES}
-    (folder / _INDEX).write_text(json.dumps({"files": files}), encoding="utf-8")
-    for name in (*_FILES, _INDEX):
+    for name in _FILES:
         _synced(folder / name)
+    files = {name: {"stamp": _stamp_of(folder / name), "sha256": _checksum(folder / name)} for name in _FILES}
+    (folder / _INDEX).write_text(json.dumps({"files": files}), encoding="utf-8")
+    _synced(folder / _INDEX)
     _synced(folder)
 
 
 def load(place: Path) -> PreparedSource:
-    """A finished cache, every file compared with the hash it was written with.
+    """A finished cache, every file as it was written.
+
+    A file whose size, times and place on the disk are those it was written with is taken as it is; any other, in a
+    cache that was copied for instance, is compared with the hash it was written with.
 
     Parameters
     ----------
@@ -370,8 +374,9 @@ def load(place: Path) -> PreparedSource:
     try:
         index = json.loads((place / _INDEX).read_text(encoding="utf-8"))
         said: dict[str, Any] = index["files"]
+        written = (place / _INDEX).stat().st_mtime_ns
         for name in _FILES:
-            if (place / name).stat().st_size != said[name]["size"] or _checksum(place / name) != said[name]["sha256"]:
+            if not _untouched(place / name, said[name], written) and _checksum(place / name) != said[name]["sha256"]:
                 raise _damaged()
         records = json.loads((place / "records.json").read_text(encoding="utf-8"))
         array, windows, features = (np.load(place / name, mmap_mode="r", allow_pickle=False) for name in _FILES[:3])
@@ -386,6 +391,20 @@ def load(place: Path) -> PreparedSource:
         refusals=tuple(Refusal(**refusal) for refusal in records["refusals"]),
         remarks=tuple((row, Remark(code, text)) for row, code, text in records["remarks"]),
     )
+
+
+def _stamp_of(file: Path) -> list[int]:
+    facts = file.stat()
+    return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
+
+
+def _untouched(file: Path, said: Mapping[str, Any], index_written: int) -> bool:
+    """Whether nobody can have written to a file since its hash was taken.
+
+    A file of the same tick as the index could have been changed behind it without another time.
+    """
+    stamp = _stamp_of(file)
+    return stamp == said["stamp"] and max(stamp[1:3]) < index_written
 
 
 def _damaged() -> StorageError:

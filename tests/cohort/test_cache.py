@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -99,6 +100,39 @@ def test_a_damaged_cache_says_so(folder: Path, cohort: Cohort) -> None:
     (place / "array.npy").write_bytes(b"")
     with pytest.raises(StorageError, match="CACHE_DAMAGED"):
         cache.load(place)
+
+
+def test_a_value_changed_in_place_behind_an_unchanged_date_is_found(folder: Path, cohort: Cohort) -> None:
+    file = places(folder)[0] / "array.npy"
+    before = file.stat()
+    with file.open("r+b") as handle:
+        handle.seek(-1, os.SEEK_END)
+        last = handle.read(1)
+        handle.seek(-1, os.SEEK_END)
+        handle.write(bytes([last[0] ^ 0xFF]))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(StorageError, match="CACHE_DAMAGED"):
+        cache.load(file.parent)
+
+
+def test_only_files_that_may_have_changed_are_hashed(
+    folder: Path, cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    true = cache._checksum
+
+    def noted(path: Path) -> str:
+        hashed.append(path.name)
+        return true(path)
+
+    monkeypatch.setattr(cache, "_checksum", noted)
+    place = places(folder)[0]
+    os.utime(place / "index.json", ns=(2**62, 2**62))  # later than every file, whatever the clock's tick
+    cache.load(place)
+    assert hashed == []
+    shutil.copytree(place, tmp_path / "copy")
+    cache.load(tmp_path / "copy")
+    assert hashed == [*FILES[:4]]
 
 
 def test_other_settings_are_another_cache_and_the_look_of_a_network_is_not() -> None:
