@@ -141,8 +141,9 @@ def ct_figures() -> dict[str, float]:
 
 def cache_figures() -> dict[str, float]:
     """Compare opening a prepared source with loading its bytes."""
-    from clinfuse.cohort.cache import Cache, Draft, load
+    from clinfuse.cohort.cache import Cache
     from clinfuse.cohort.modality import Modality
+    from clinfuse.cohort.prepared_source import Draft, load
 
     modality = Modality("ct", "ct", (1, 96, 96, 96))
     rows = 100

@@ -12,11 +12,11 @@ from typing import Any, final
 import numpy as np
 import pandas as pd
 
-from clinfuse.cohort.cache import digest
 from clinfuse.cohort.kinds import Value, feature_names, kind_of
 from clinfuse.cohort.ledger import Ledger
 from clinfuse.cohort.modality import Column, Modality
 from clinfuse.cohort.prepare import Prepared
+from clinfuse.cohort.prepared_source import digest
 from clinfuse.cohort.records import RecordTable, Task
 from clinfuse.cohort.store import Store, locked, row_digests, table_row
 from clinfuse.errors import ConfigError, DataError

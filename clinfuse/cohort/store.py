@@ -12,12 +12,13 @@ from typing import final
 import numpy as np
 import pandas as pd
 
-from clinfuse.cohort.cache import Cache, Draft, PreparedSource, Refusal, digest, source_key
+from clinfuse.cohort.cache import Cache, source_key
 from clinfuse.cohort.file_facts import made_at, name_facts
 from clinfuse.cohort.kinds import DataKind, Value, feature_names, kind_of
 from clinfuse.cohort.ledger import Entry, Ledger
 from clinfuse.cohort.modality import Modality
 from clinfuse.cohort.prepare import check_varies
+from clinfuse.cohort.prepared_source import Draft, PreparedSource, Refusal, digest
 from clinfuse.cohort.records import Export, FileSources, RecordTable, TableSources
 from clinfuse.cohort.shown import mixed_views
 from clinfuse.errors import ClinfuseError, ConfigError, DataError

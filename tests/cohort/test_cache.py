@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clinfuse.cohort import cache, store
+from clinfuse.cohort import cache, prepared_source, store
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.modality import Modality
 from clinfuse.errors import StorageError
@@ -92,14 +92,14 @@ def test_a_damaged_cache_is_made_again(
     for column in cohort.names:
         assert again.features(column).values.shape == cohort.features(column).values.shape
     assert again.fingerprint == cohort.fingerprint
-    assert [cache.load(place).digests for place in places(folder)]
+    assert [prepared_source.load(place).digests for place in places(folder)]
 
 
 def test_a_damaged_cache_says_so(folder: Path, cohort: Cohort) -> None:
     place = places(folder)[0]
     (place / "array.npy").write_bytes(b"")
     with pytest.raises(StorageError, match="CACHE_DAMAGED"):
-        cache.load(place)
+        prepared_source.load(place)
 
 
 def test_a_value_changed_in_place_behind_an_unchanged_date_is_found(folder: Path, cohort: Cohort) -> None:
@@ -112,26 +112,26 @@ def test_a_value_changed_in_place_behind_an_unchanged_date_is_found(folder: Path
         handle.write(bytes([last[0] ^ 0xFF]))
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(StorageError, match="CACHE_DAMAGED"):
-        cache.load(file.parent)
+        prepared_source.load(file.parent)
 
 
 def test_only_files_that_may_have_changed_are_hashed(
     folder: Path, cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
-    true = cache._checksum
+    true = prepared_source._checksum
 
     def noted(path: Path) -> str:
         hashed.append(path.name)
         return true(path)
 
-    monkeypatch.setattr(cache, "_checksum", noted)
+    monkeypatch.setattr(prepared_source, "_checksum", noted)
     place = places(folder)[0]
     os.utime(place / "index.json", ns=(2**62, 2**62))  # later than every file, whatever the clock's tick
-    cache.load(place)
+    prepared_source.load(place)
     assert hashed == []
     shutil.copytree(place, tmp_path / "copy")
-    cache.load(tmp_path / "copy")
+    prepared_source.load(tmp_path / "copy")
     assert hashed == [*FILES[:4]]
 
 
