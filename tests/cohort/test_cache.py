@@ -202,7 +202,7 @@ def test_a_failed_preparation_leaves_nothing_behind(
         raise OSError(28, "no space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(cache, "_write", fail)
+        patched.setattr(cache, "write", fail)
         with pytest.raises(StorageError, match="CACHE_WRITE"):
             opened()
     assert places(folder) == []
