@@ -140,7 +140,7 @@ class Elements:
         made = Dataset(raw)
         made.file_meta = FileMetaDataset()
         made.file_meta.TransferSyntaxUID = UID(self.syntax)
-        made.set_original_encoding(not explicit, self.little, self._charset().split("\\"))
+        made.set_original_encoding(not explicit, self.little, [self.encoding])
         return made
 
     def _value(self, start: int, length: int) -> bytes:

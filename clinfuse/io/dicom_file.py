@@ -71,9 +71,13 @@ def text(header: Header, keyword: str) -> str:
         return header.text(keyword)
     try:
         with quiet():
-            value = header.get(keyword)
+            return _written(header.get(keyword))
     except Exception:
         _refuse("DCM_TAG", f"a readable {keyword}", "a value that cannot be read", "Export the file again.")
+
+
+def _written(value: object) -> str:
+    """A value of pydicom as text; names of persons are decoded only now."""
     if value is None:
         return ""
     if isinstance(value, str | bytes | int | float) or not isinstance(value, Sequence):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -127,8 +128,9 @@ def read_edf_header(file: Path, *, policy: EegPolicy = EegPolicy()) -> EdfHeader
         with file.open("rb") as stream:
             main = stream.read(_MAIN)
             count = _signals(main)
-            body = stream.read(_MAIN * count)
-        size = file.stat().st_size
+            size = os.fstat(stream.fileno()).st_size
+            # A number of channels is four characters, and 21e9 is a number too.
+            body = stream.read(min(_MAIN * count, size))
     except OSError:
         refuse_recording("EEG_OPEN", "a file that can be opened", "one that cannot", "Check that it may be read.")
     length = int(_number(main[184:192], "header size"))
