@@ -102,8 +102,9 @@ def _pick(search: Search, own: Sequence[_Timed], record: int) -> tuple[Path, ...
         return own[0].candidate.files if own else ()
     how, key = search.source.several, search.visits.keys[record]
     if how is None:
-        text = f'{len(own)} files of one record: write several = "nearest", "first" or "last" to choose one.'
-        search.notes.refuse("SEVERAL", search.name, text, key=key)
+        text = f"{len(own)} files of one record, and nothing that chooses one."
+        remedy = 'Write `several = "nearest"` in this modality, or "first" or "last", to choose one.'
+        search.notes.refuse("SEVERAL", search.name, text, key=key, remedy=remedy)
         return ()
     if any(np.isnan(each.exact) for each in own) and how != "most slices":
         text = f"{len(own)} files of one record, and not all say when they were made."

@@ -14,6 +14,7 @@ from typing import final
 
 import numpy as np
 
+from clinfuse.io import eeg_formats
 from clinfuse.io.budget import check_size
 from clinfuse.io.edf import EdfRecording
 from clinfuse.io.eeg_choice import chosen_channels, in_microvolt
@@ -22,8 +23,12 @@ from clinfuse.io.recording import Kept, Recording, Stretch, used_stretches
 from clinfuse.io.refusals import refuse_recording
 from clinfuse.io.values import Remark, Signal
 
-_EDF = (b"0       ", b"\xffBIOSEMI")
-_SUFFIXES = {_EDF[0]: (".edf", ".rec"), _EDF[1]: (".bdf",)}
+_EDF = {b"0       ": (".edf", ".rec"), b"\xffBIOSEMI": (".bdf",)}
+_BY_MNE = (
+    (eeg_formats.BRAINVISION, eeg_formats.brainvision),
+    (eeg_formats.MATLAB, eeg_formats.eeglab),
+    (eeg_formats.FIF, eeg_formats.fif),
+)
 MOST_MISSING = 0.01
 
 
@@ -145,15 +150,27 @@ def eeg_header(file: Path, *, policy: EegPolicy = EegPolicy()) -> EegHeader:
 
 
 def _opened(file: Path, policy: EegPolicy) -> Recording:
+    """The recording by what its first bytes say it is."""
     try:
         with file.open("rb") as stream:
-            first = stream.read(8)
+            first = stream.read(64)
     except OSError:
         refuse_recording("EEG_OPEN", "a file that can be opened", "one that cannot", "Check that it may be read.")
-    if first not in _EDF:
-        refuse_recording("EEG_FORMAT", "an EDF, EDF+ or BDF file", "another format", "Export the recording as EDF+.")
-    recording = EdfRecording(file, policy)
-    if file.suffix.lower() in (".edf", ".rec", ".bdf") and file.suffix.lower() not in _SUFFIXES[first]:
+    if first[:8] in _EDF:
+        return _named(EdfRecording(file, policy), file, _EDF[first[:8]])
+    for magics, opening in _BY_MNE:
+        if first.startswith(magics):
+            return opening(file, policy)
+    remedy = "Export the recording as EDF+."
+    if first.startswith(eeg_formats.MATLAB_73):
+        remedy = "Save the data set in EEGLAB without the option for MATLAB 7.3 (HDF5), which nothing here can read."
+    elif file.suffix.lower() in (".eeg", ".vmrk", ".fdt"):
+        remedy = "Name the `.vhdr` or `.set` file beside it: this one is only a part of the recording."
+    refuse_recording("EEG_FORMAT", "an EDF, BDF, BrainVision, EEGLAB or FIF recording", "another format", remedy)
+
+
+def _named(recording: Recording, file: Path, suffixes: tuple[str, ...]) -> Recording:
+    if file.suffix.lower() in (".edf", ".rec", ".bdf") and file.suffix.lower() not in suffixes:
         text = "The file is not what its name ends with; it is read as what its first bytes say."
         recording.remarks = (*recording.remarks, Remark("EEG_SUFFIX", text))
     return recording

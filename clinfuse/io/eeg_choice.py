@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
@@ -102,7 +102,7 @@ def refuse_twice(found: str) -> NoReturn:
     )
 
 
-def in_microvolt(samples: np.ndarray, kept: Sequence[Kept], policy: EegPolicy) -> list[Remark]:
+def in_microvolt(samples: np.ndarray, kept: list[Kept], policy: EegPolicy) -> list[Remark]:
     """Check that amplitudes are those of an EEG, unit by unit, and put right in place what the user states.
 
     The middle over the channels of one declared unit is compared, each channel about its own level: a recorder that
@@ -112,7 +112,8 @@ def in_microvolt(samples: np.ndarray, kept: Sequence[Kept], policy: EegPolicy) -
     ----------
     samples : ndarray of float32, (channel, time)
         µV by the declared units; finite.
-    kept : sequence of Kept
+    kept : list of Kept
+        Their scale is put right too.
     policy : EegPolicy
 
     Returns
@@ -131,7 +132,10 @@ def in_microvolt(samples: np.ndarray, kept: Sequence[Kept], policy: EegPolicy) -
         if not rows or amplitude == 0 or _plausible(amplitude):
             continue
         factor = _factor(amplitude, kept[rows[0]].scale, policy)
-        samples[[row for row, one in enumerate(kept) if one.channel.unit == unit]] *= np.float32(factor)
+        for row, one in enumerate(kept):
+            if one.channel.unit == unit:
+                samples[row] *= np.float32(factor)
+                kept[row] = replace(one, scale=one.scale * factor)
         text = f"The unit of {len(rows)} channel(s) cannot be true for an EEG; the declared `unit` is used."
         remarks.append(Remark("EEG_UNIT_STATED", text))
     return remarks
