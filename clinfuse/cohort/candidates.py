@@ -21,6 +21,7 @@ from clinfuse.cohort.tables import TableBook, inside, require
 from clinfuse.cohort.visits import Visits
 from clinfuse.errors import ClinfuseError, DataError
 from clinfuse.io.dicom_index import DicomScan, DicomSeries
+from clinfuse.io.eeg_parts import recording_parts
 from clinfuse.io.files import list_files
 from clinfuse.io.headers import exported_field, exported_recording, scan_export, scan_exported
 from clinfuse.io.policies import EegPolicy
@@ -223,7 +224,7 @@ def _from_files(search: Search, found: Sequence[tuple[Path, tuple[int, ...]]]) -
         if search.kind == "ct" or search.source.series is not None:
             return candidates
         return candidates + [Candidate(rows, (file,)) for file, rows in found if file not in known]
-    candidates = [Candidate(rows, (file,)) for file, rows in found]
+    candidates = [Candidate(rows, (file, *_parts(search, file))) for file, rows in found]
     return [_dated(search, candidate) for candidate in candidates] if dated and search.kind == "eeg" else candidates
 
 
@@ -236,6 +237,13 @@ def _by_top(files: Collection[Path]) -> list[list[Path]]:
             top = file.parent
         groups.setdefault(top, []).append(file)
     return list(groups.values())
+
+
+def _parts(search: Search, file: Path) -> Iterator[Path]:
+    """The other files of a recording, so that a change of theirs is seen too."""
+    if search.kind == "eeg":
+        for name in recording_parts(search.root / file):
+            yield file.parent / name
 
 
 def _dated(search: Search, candidate: Candidate) -> Candidate:

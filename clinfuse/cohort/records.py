@@ -91,7 +91,8 @@ class FileSources:
     Parameters
     ----------
     files : tuple of tuple of Path
-        Relative to the cohort folder; a CT series names each of its slices, every other kind one file
+        Relative to the cohort folder; a CT series names each of its slices, a recording its header first and the files
+        that belong to it, every other kind one file
         (or several, where ``several = "all"``).
     policy : ReaderPolicy
         What was decided about files that a reader would otherwise refuse.

@@ -20,6 +20,7 @@ import numpy as np
 
 from clinfuse.io.budget import check_size
 from clinfuse.io.edf import refuse_gaps
+from clinfuse.io.eeg_parts import content, decoded, is_plain, named_files
 from clinfuse.io.policies import EegPolicy
 from clinfuse.io.recording import UNLIMITED, Kept, RecordedChannel, Recording, Stretch
 from clinfuse.io.refusals import refuse_recording
@@ -28,8 +29,6 @@ BRAINVISION = (b"Brain Vision Data Exchange Header", b"BrainVision Data Exchange
 MATLAB = b"MATLAB 5.0 MAT-file"
 MATLAB_73 = b"MATLAB 7.3 MAT-file"
 FIF = b"\x00\x00\x00\x64\x00\x00\x00\x1f\x00\x00\x00\x14"
-_MOST_HEADER = 1 << 22
-_NAMED = re.compile(r"(?m)^[ \t]*(DataFile|MarkerFile)[ \t]*=[ \t]*([^\r\n]*?)[ \t]*\r?$")
 _CHANNEL = re.compile(r"(?m)^Ch(\d+)=[^,\r\n]*,[^,\r\n]*,[^,\r\n]*,([^,\r\n]*)")
 _SEGMENT = re.compile(rb"(?m)^Mk\d+=New Segment,[^,\r\n]*,(\d{1,15}),[^,\r\n]*,[^,\r\n]*(?:,(\d{20}))?")
 _UNKNOWN = np.datetime64("NaT", "s")
@@ -72,11 +71,11 @@ def brainvision(file: Path, policy: EegPolicy) -> MneRecording:
     DataError
         ``EEG_PARTS`` where the data file does not lie beside it, and those of `MneRecording`.
     """
-    text = _content(file).decode("latin-1")
-    named = {key: _decoded(name) for key, name in _NAMED.findall(text)}
+    text = content(file).decode("latin-1")
+    named = named_files(text, file)
     _check_beside(file, named.get("DataFile", ""))
-    units = {int(number) - 1: _decoded(unit) for number, unit in _CHANNEL.findall(text)}
-    markers = _content(_beside(file, named["MarkerFile"])) if named.get("MarkerFile") else b""
+    units = {int(number) - 1: decoded(unit) for number, unit in _CHANNEL.findall(text)}
+    markers = content(_beside(file, named["MarkerFile"])) if named.get("MarkerFile") else b""
     segments = _SEGMENT.findall(markers)
     start = _moment(next((date for _, date in segments if date), b""))
     breaks = tuple(int(position) - 1 for position, _ in segments if int(position) > 1)
@@ -230,22 +229,6 @@ def _unit(kind: str, said: str) -> str:
     return said if kind == "misc" and said else "n/a"
 
 
-def _content(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(_MOST_HEADER)
-    except OSError:
-        return b""
-
-
-def _decoded(written: str) -> str:
-    """Text that was read as latin-1 and may be UTF-8."""
-    try:
-        return written.encode("latin-1").decode("utf-8")
-    except UnicodeDecodeError:
-        return written
-
-
 def _check_beside(file: Path, name: str) -> None:
     """The samples of a recording are a file in the same folder, links followed."""
     other = _beside(file, name)
@@ -255,10 +238,9 @@ def _check_beside(file: Path, name: str) -> None:
 
 def _beside(file: Path, name: str) -> Path:
     """A part of a recording by its plain name."""
-    plain = name.replace("$b", file.stem)
-    if not plain or re.search(r"[/\\:\0]", plain) or plain in (".", ".."):
+    if not is_plain(name):
         _refuse_parts()
-    return file.parent / plain
+    return file.parent / name
 
 
 def _refuse_parts() -> NoReturn:

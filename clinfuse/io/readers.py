@@ -21,7 +21,7 @@ def read_files(kind: str, files: Sequence[Path], policy: ReaderPolicy, *, narrow
     kind : str
         ``ct``, ``mr``, ``xray``, ``mask`` or ``eeg``.
     files : sequence of Path
-        The slices of a CT in any order; one file for every other kind.
+        The slices of a CT in any order; a recording with its header first; one file for every other kind.
     policy : ReaderPolicy
         Of this kind, see `clinfuse.io.policies.POLICIES`; a plain `ReaderPolicy` leaves every question open.
     narrow : bool
@@ -59,7 +59,7 @@ def read_files(kind: str, files: Sequence[Path], policy: ReaderPolicy, *, narrow
     if kind == "eeg":
         from clinfuse.io.eeg import read_eeg
 
-        return read_eeg(_single(files), policy=given)
+        return read_eeg(files[0] if files else _single(files), policy=given)
     raise ConfigError(
         "KIND_FILES",
         place="files",
