@@ -130,7 +130,7 @@ def check_compressed(data: bytes, syntax: UID, layout: Layout) -> None:
 def _check_codec(syntax: UID, layout: Layout) -> None:
     # The decoder of extended JPEG stops at 8 bits, and says so only after it has tried.
     too_deep = syntax == JPEGExtended12Bit and layout.stored > 8
-    if not too_deep and (not syntax.is_compressed or _has_codec(syntax)):
+    if not too_deep and (not syntax.is_compressed or has_codec(syntax)):
         return
     package = next((name for kinds, name in _PACKAGES if syntax in kinds), "")
     if package and not too_deep:
@@ -143,7 +143,8 @@ def _check_codec(syntax: UID, layout: Layout) -> None:
     )
 
 
-def _has_codec(syntax: UID) -> bool:
+def has_codec(syntax: UID) -> bool:
+    """Whether a decoder of this transfer syntax is installed."""
     try:
         return bool(get_decoder(syntax).is_available)
     except NotImplementedError:

@@ -234,7 +234,7 @@ def grey_frames(header: Elements, policy: CtPolicy, *, frames: int) -> np.ndarra
             "DCM_SIGN",
             "a header that says whether pixels have a sign, as the pixels do",
             "none, or a contradiction",
-            'Write `sign = "signed"` in this modality, or `sign = "unsigned"`, whichever gives air near -1000 HU.',
+            'Write `sign = "signed"` in this modality, or "unsigned" in its place, whichever gives air near -1000 HU.',
         )
     signed = policy.sign == "signed"
     shape = layout(header, frames=frames, signed=signed)

@@ -13,6 +13,8 @@ UNDEFINED = 0xFFFFFFFF
 # VR (empty where none is written), first byte and length of each element by its tag.
 Places: TypeAlias = dict[int, tuple[bytes, int, int]]
 BINARY = {b"US": "H", b"SS": "h", b"UL": "I", b"SL": "i", b"FL": "f", b"FD": "d", b"UV": "Q", b"SV": "q"}
+# What a sequence begins with, which is all that tells it where no VR is written.
+_ITEM_BYTES = b"\xfe\xff\x00\xe0"
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _TEXT = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI".split())
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
@@ -56,7 +58,7 @@ def walk(data: bytes, pos: int, total: int, coding: Coding) -> Places:
                 truncated()
             places[tag] = vr, start, length
             break
-        if length == UNDEFINED or vr == b"SQ" or data[start : start + 4] == b"\xfe\xff\x00\xe0":
+        if length == UNDEFINED or vr == b"SQ" or data[start : start + 4] == _ITEM_BYTES:
             pos = _past_sequence(data, start, length, total, coding if vr != b"UN" else IMPLICIT)
             vr, length = b"SQ", pos - start - (8 if length == UNDEFINED else 0)
         else:
@@ -133,7 +135,7 @@ def _past_items(data: bytes, pos: int, end: int, total: int, coding: Coding) -> 
             pos = start
         elif tag == PIXEL_DATA and length == UNDEFINED:
             pos = _past_fragments(data, start, total)
-        elif length == UNDEFINED or tag == _ITEM or vr == b"SQ":
+        elif length == UNDEFINED or tag == _ITEM or vr == b"SQ" or data[start : start + 4] == _ITEM_BYTES:
             if len(ends) >= _DEEPEST:
                 _refuse("DCM_DEPTH", "sequences nested at most 32 deep", "deeper ones", "Export the file again.")
             ends.append(UNDEFINED if length == UNDEFINED else inside(start + length, len(data), total))

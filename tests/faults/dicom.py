@@ -1,0 +1,11 @@
+"""Bad CT series: D01 to D53 without those of radiographs.
+
+Deviations from the list: D25 is refused series by series (REJ), as no series of two patients can belong to a record;
+D41 and D42 have a code each, as a package helps only the first; implicit VR (D38) is DICOM's default and not noted.
+"""
+
+from __future__ import annotations
+
+from tests.faults import dicom_company, dicom_damaged, dicom_series, dicom_written
+
+FAULTS = (*dicom_damaged.FAULTS, *dicom_written.FAULTS, *dicom_series.FAULTS, *dicom_company.FAULTS)
