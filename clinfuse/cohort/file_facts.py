@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from clinfuse.errors import ClinfuseError
-from clinfuse.io.dicom_elements import read_elements
-from clinfuse.io.dicom_index import acquisition_time
-from clinfuse.io.eeg import eeg_header
+from clinfuse.errors import DataError
+from clinfuse.io.headers import exported_recording, exported_time
 
 _FEWEST = 5
 _MOST_FOLDERS = 20
@@ -73,11 +71,11 @@ def made_at(kind: str, root: Path, files: Sequence[tuple[Path, ...]]) -> np.ndar
 def _made(kind: str, file: Path) -> float:
     try:
         if kind == "eeg":
-            time = eeg_header(file).start
+            time = exported_recording(file).start
         elif kind in ("ct", "xray"):
-            time = acquisition_time(read_elements(file, pixels=False))
+            time = exported_time(file)
         else:
             return float("nan")
-    except (ClinfuseError, OSError):
+    except DataError:
         return float("nan")
     return float("nan") if np.isnat(time) else float(time.astype("datetime64[s]").astype(np.int64))

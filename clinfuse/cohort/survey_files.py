@@ -16,10 +16,8 @@ import numpy as np
 from clinfuse.cohort.keys import PRIVATE_FOLDER
 from clinfuse.cohort.recording_keys import TEN_TWENTY
 from clinfuse.errors import ClinfuseError
-from clinfuse.io.dicom_elements import read_elements
-from clinfuse.io.dicom_file import text
-from clinfuse.io.dicom_index import DicomSeries, scan_dicom
-from clinfuse.io.eeg import eeg_header
+from clinfuse.io.dicom_index import DicomSeries
+from clinfuse.io.headers import exported_field, exported_recording, scan_export
 
 RECORDING_SUFFIXES = (".edf", ".bdf", ".vhdr", ".set", ".fif")
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -159,8 +157,8 @@ def survey_dicom(root: Path) -> tuple[tuple[DicomFacts, ...], Counter[str], int]
     DataError
         ``DCM_FOLDER``.
     """
-    scan = scan_dicom(root)
-    refused = Counter({"DCM_DAMAGED": len(scan.damaged)}) if scan.damaged else Counter()
+    scan = scan_export(root, root=root.resolve(), without=[root / PRIVATE_FOLDER])
+    refused = Counter(error.code for error in scan.refused)
     by_modality: dict[str, list[DicomSeries]] = {}
     for series in scan.series:
         by_modality.setdefault(series.modality or "unknown", []).append(series)
@@ -194,8 +192,8 @@ def _dicom(root: Path, modality: str, found: Sequence[DicomSeries]) -> DicomFact
 def _further(series: DicomSeries) -> tuple[str, str]:
     """Kernel and accession number, from the first file; empty where they cannot be read."""
     try:
-        header = read_elements(series.files[0], pixels=False)
-        return text(header, "ConvolutionKernel"), text(header, "AccessionNumber")
+        first = series.files[0]
+        return exported_field(first, "ConvolutionKernel"), exported_field(first, "AccessionNumber")
     except ClinfuseError:
         return "", ""
 
@@ -241,7 +239,7 @@ def survey_named(root: Path, files: Iterable[Path]) -> tuple[tuple[FileFacts, ..
         headers = []
         for file in each if suffix in RECORDING_SUFFIXES else ():
             try:
-                headers.append(eeg_header(root / file))
+                headers.append(exported_recording(root / file))
             except ClinfuseError as error:
                 refused[error.code] += 1
         lengths, rates = [one.seconds for one in headers], [one.rate_hz for one in headers]

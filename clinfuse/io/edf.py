@@ -11,6 +11,7 @@ from typing import final
 import numpy as np
 
 from clinfuse.io.edf_header import EdfChannel, read_edf_header
+from clinfuse.io.files import open_regular
 from clinfuse.io.policies import EegPolicy
 from clinfuse.io.recording import Kept, RecordedChannel, Recording, Stretch, enough
 from clinfuse.io.refusals import refuse_recording
@@ -117,7 +118,7 @@ class EdfRecording(Recording):
         size = self._header.record_bytes
         step = max(1, _BLOCK_BYTES // size)
         try:
-            with self._file.open("rb") as stream:
+            with open_regular(self._file) as stream:
                 stream.seek(self._header.length + first * size)
                 for at in range(first, last, step):
                     count = min(step, last - at)

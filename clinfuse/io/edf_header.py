@@ -12,6 +12,7 @@ from typing import final
 import numpy as np
 
 from clinfuse.io.edf_length import RecordCount, record_count
+from clinfuse.io.files import open_regular
 from clinfuse.io.policies import EegPolicy
 from clinfuse.io.refusals import refuse_recording
 from clinfuse.io.values import Remark
@@ -125,7 +126,7 @@ def read_edf_header(file: Path, *, policy: EegPolicy = EegPolicy()) -> EdfHeader
     doi:10.1016/S1388-2457(03)00123-8
     """
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             main = stream.read(_MAIN)
             count = _signals(main)
             size = os.fstat(stream.fileno()).st_size

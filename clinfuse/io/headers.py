@@ -8,12 +8,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from clinfuse.errors import ClinfuseError, DataError, StorageError
 from clinfuse.io.dicom_index import DicomHeader, DicomScan, grouped, scan_dicom
 from clinfuse.io.eeg import EegHeader
 from clinfuse.io.guard import shared_guard
 from clinfuse.io.policies import EegPolicy
-from clinfuse.io.wire import fields_of
+from clinfuse.io.wire import fields_of, unplain
 
 
 def scan_export(folder: Path, *, root: Path, without: Sequence[Path] = ()) -> DicomScan:
@@ -70,6 +72,18 @@ def exported_field(file: Path, keyword: str) -> str:
         As there, and those of `clinfuse.io.guard.Guard.read`.
     """
     return str(_one("dicom_field", {"file": str(file), "keyword": keyword})["text"])
+
+
+def exported_time(file: Path) -> np.datetime64:
+    """What `clinfuse.io.dicom_index.acquisition_time` gives for a file of an export.
+
+    Raises
+    ------
+    DataError
+        That of a header that cannot be read, and those of `clinfuse.io.guard.Guard.read`.
+    """
+    found: np.datetime64 = unplain(_one("dicom_time", {"file": str(file)})["time"])
+    return found
 
 
 def exported_recording(file: Path, *, policy: EegPolicy = EegPolicy()) -> EegHeader:

@@ -18,6 +18,7 @@ from clinfuse.io.budget import check_size
 from clinfuse.io.cells import decimal_number
 from clinfuse.io.dialect import Dialect
 from clinfuse.io.fhir import NAMES, read_bundle, read_ndjson
+from clinfuse.io.files import read_whole
 from clinfuse.io.text_tables import read_text
 from clinfuse.io.typed_tables import read_parquet, read_xlsx
 
@@ -124,7 +125,7 @@ def _bytes(file: Path, kind: str) -> bytes:
     try:
         size = file.stat().st_size
         check_size("table", size * (1 if kind in (".parquet", ".xlsx") else _GROWTH))
-        data = file.read_bytes() if file.is_file() else b""
+        data = read_whole(file, place="table")
     except OSError:
         _refuse("TABLE_OPEN", "a file that can be opened", "one that cannot", "Check its name in cohort.toml.")
     if not data:

@@ -22,7 +22,7 @@ from clinfuse.io.files import check_regular
 from clinfuse.io.memory import SharedMemory
 from clinfuse.io.policies import POLICIES, ReaderPolicy
 from clinfuse.io.readers import read_files
-from clinfuse.io.wire import error_head, fields_head, value_head
+from clinfuse.io.wire import error_head, fields_head, plain, value_head
 
 Task = Callable[[dict[str, Any], SharedMemory], dict[str, Any]]
 # The process that asks gives up first; this is for one that is no longer there to do so.
@@ -69,6 +69,14 @@ def dicom_field(item: dict[str, Any], shared: SharedMemory) -> dict[str, Any]:
     return {"text": dicom_header(_regular(item["file"]), item["keyword"])}
 
 
+def dicom_time(item: dict[str, Any], shared: SharedMemory) -> dict[str, Any]:
+    """Read when an image was made."""
+    from clinfuse.io.dicom_elements import read_elements
+    from clinfuse.io.dicom_index import acquisition_time
+
+    return {"time": plain(acquisition_time(read_elements(_regular(item["file"]), pixels=False)))}
+
+
 def eeg_header(item: dict[str, Any], shared: SharedMemory) -> dict[str, Any]:
     """Read what a recording says of itself."""
     from clinfuse.io.eeg import eeg_header
@@ -81,6 +89,7 @@ TASKS: dict[str, Task] = {
     "read": read,
     "dicom_header": dicom_header,
     "dicom_field": dicom_field,
+    "dicom_time": dicom_time,
     "eeg_header": eeg_header,
 }
 

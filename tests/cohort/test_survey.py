@@ -181,7 +181,8 @@ def test_bad_files_are_counted_by_code_and_stop_nothing(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.edf")
     found = survey(tmp_path)
     assert found.refused["TABLE_FORMAT"] == 2
-    assert {"TABLE_EMPTY", "EHR_RAGGED", "DCM_DAMAGED"} < set(found.refused)
+    assert {"TABLE_EMPTY", "EHR_RAGGED", "DCM_TRUNCATED"} < set(found.refused)
+    assert found.refused["FILE_KIND"] == 2
     assert any(code.startswith("EDF") for code in found.refused)
     assert [table.file for table in found.tables] == ["visits.csv"]
 
