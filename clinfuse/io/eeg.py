@@ -18,6 +18,7 @@ from clinfuse.io import eeg_formats
 from clinfuse.io.budget import check_size
 from clinfuse.io.edf import EdfRecording
 from clinfuse.io.eeg_choice import chosen_channels, in_microvolt
+from clinfuse.io.files import open_regular
 from clinfuse.io.policies import EegPolicy
 from clinfuse.io.recording import Kept, Recording, Stretch, used_stretches
 from clinfuse.io.refusals import refuse_recording
@@ -152,7 +153,7 @@ def eeg_header(file: Path, *, policy: EegPolicy = EegPolicy()) -> EegHeader:
 def _opened(file: Path, policy: EegPolicy) -> Recording:
     """The recording by what its first bytes say it is."""
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             first = stream.read(64)
     except OSError:
         refuse_recording("EEG_OPEN", "a file that can be opened", "one that cannot", "Check that it may be read.")

@@ -21,6 +21,7 @@ import numpy as np
 from clinfuse.io.budget import check_size
 from clinfuse.io.edf import refuse_gaps
 from clinfuse.io.eeg_parts import content, decoded, is_plain, named_files
+from clinfuse.io.files import open_regular
 from clinfuse.io.policies import EegPolicy
 from clinfuse.io.recording import UNLIMITED, Kept, RecordedChannel, Recording, Stretch
 from clinfuse.io.refusals import refuse_recording
@@ -256,7 +257,7 @@ def _check_inflated(file: Path) -> None:
     """Ask the budget for every compressed part of a MATLAB file: each begins with the size it will have."""
     size = file.stat().st_size
     inflated = 0
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         order = ">" if stream.read(128)[126:128] == b"MI" else "<"
         while len(tag := stream.read(8)) == 8:
             kind, stored = struct.unpack(order + "II", tag)
@@ -278,7 +279,7 @@ def _inflated_size(start: bytes, order: str) -> int:
 def _check_unsplit(file: Path) -> None:
     """A FIF file is a chain of tags; one of them would name the file the recording goes on in."""
     size, at = file.stat().st_size, 0
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         while at + 16 <= size:
             stream.seek(at)
             kind, _, stored, following = struct.unpack(">iiii", stream.read(16))
