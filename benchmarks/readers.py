@@ -8,6 +8,9 @@
 - ct_first_read_speed_vs_monai: the time of MONAI's PydicomReader over ours, on the same series.
 - ct_first_read_vs_pydicom: our time over that of a plain loop of pydicom over the slices (no target).
 - cache_read_vs_numpy_load: opening a prepared source and touching every value, over `numpy.load` of the same bytes.
+- eeg_speed_vs_mne_chain: MNE's time over ours from an EDF file of one hour, 19 channels and 256 Hz to 0.5-40 Hz at 128;
+  ours is read in the guarded process.
+- eeg_rms_difference: what the two results differ by, of their RMS, without the first and last 3.3 s.
 - index_ms_per_record: joining 10,000 records with a DICOM film and a table row each; headers only.
 - index_mb, index_mb_of_films_16_times_as_large: the peak memory of that process (no target).
 
@@ -33,11 +36,14 @@ import numpy as np
 
 TURNS = 7
 SLICES, SIZE = 200, 512
+CHANNELS, RATE = 19, 256
 RECORDS = 10_000
 TARGETS: dict[str, tuple[str, float]] = {
     "ct_first_read_vs_simpleitk": ("<=", 1.0),
     "ct_first_read_speed_vs_monai": (">=", 3.0),
     "cache_read_vs_numpy_load": ("<=", 1.3),
+    "eeg_speed_vs_mne_chain": (">=", 3.2),
+    "eeg_rms_difference": ("<=", 0.01),
     "index_ms_per_record": ("<=", 2.0),
 }
 PEERS = Path(__file__).parent.parent / ".peers"
@@ -139,6 +145,51 @@ def ct_figures() -> dict[str, float]:
     }
 
 
+def write_recording(file: Path) -> None:
+    """Write an hour of noise in 19 channels at 256 Hz."""
+    from edfio import Edf, EdfSignal
+
+    from clinfuse.cohort.recording_keys import TEN_TWENTY
+
+    draw = np.random.default_rng(0)
+    samples = np.cumsum(draw.normal(0, 1, size=(CHANNELS, 3600 * RATE)), axis=1)
+    samples = 20 * (samples - np.linspace(0, 1, samples.shape[1]) * samples[:, -1:]) / samples.std(axis=1)[:, None]
+    signals = [
+        EdfSignal(row, RATE, label=f"EEG {name}", physical_dimension="uV", physical_range=(-400, 400))
+        for name, row in zip(TEN_TWENTY, np.clip(samples, -399, 399), strict=True)
+    ]
+    Edf(signals).write(file)
+
+
+def eeg_figures() -> dict[str, float]:
+    """Compare the way from an EDF file to a filtered signal at a lower rate."""
+    import mne
+
+    from clinfuse.cohort.band import Band, filtered_at_rate
+    from clinfuse.io.guard import Guard
+    from clinfuse.io.policies import EegPolicy
+
+    with TemporaryDirectory() as place:
+        file = Path(place) / "recording.edf"
+        write_recording(file)
+        guard = Guard()
+
+        def ours() -> np.ndarray:
+            signal = guard.read("eeg", [file], EegPolicy())
+            return filtered_at_rate(signal.array, signal.rate_hz, Band(0.5, 40.0), 128.0)
+
+        def theirs() -> np.ndarray:
+            raw = mne.io.read_raw_edf(file, preload=True, verbose="CRITICAL")
+            return 1e6 * raw.filter(0.5, 40.0, verbose="CRITICAL").resample(128.0, verbose="CRITICAL").get_data()
+
+        one, other = ours(), theirs()
+        seconds = medians({"ours": timed(ours), "mne": timed(theirs)})
+        guard.close()
+    inner = slice(round(3.3 * 128), -round(3.3 * 128))
+    apart = np.sqrt(((one - other)[:, inner] ** 2).mean()) / np.sqrt((other[:, inner] ** 2).mean())
+    return {"eeg_speed_vs_mne_chain": seconds["mne"] / seconds["ours"], "eeg_rms_difference": float(apart)}
+
+
 def cache_figures() -> dict[str, float]:
     """Compare opening a prepared source with loading its bytes."""
     from clinfuse.cohort.cache import Cache
@@ -234,7 +285,7 @@ print(json.dumps({"seconds": seconds, "mb": int(peak[0].split()[1]) / 1024 if pe
 
 def measure() -> list[dict[str, object]]:
     """Give every figure with its target."""
-    values = {**ct_figures(), **cache_figures(), **index_figures()}
+    values = {**ct_figures(), **cache_figures(), **eeg_figures(), **index_figures()}
     return [figure(name, value) for name, value in values.items()]
 
 
