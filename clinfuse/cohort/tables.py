@@ -149,7 +149,7 @@ class TableBook:
         if (place, column) not in self._told:
             self._told.add((place, column))
             text = f"dates of column {column} cannot be and are treated as missing."
-            self._notes.tell("EHR_DATE", place, read.impossible, text)
+            self._notes.tell("EHR_DATE", place.removeprefix("modalities."), read.impossible, text)
         return read.values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 import zipfile
@@ -118,7 +119,8 @@ def read_xlsx(data: bytes, dialect: Dialect) -> tuple[list[list[str]], list[int]
     """
     _check_archive(data)
     try:
-        with warnings.catch_warnings():
+        # openpyxl warns of styles, and prints of broken ones, where `--json` must stand alone.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=False)
             sheets = list(book.worksheets)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import codecs
 import datetime as dt
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 
@@ -132,6 +133,21 @@ def test_utf_8_read_as_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("PID,n\nMüller,1\n".encode())
     with pytest.raises(DataError, match=r"\[TABLE_ENCODING\].*`encoding = \"utf-8\"`"):
         read_table(tmp_path / "a.csv", Dialect(encoding="cp1252"))
+
+
+def test_a_workbook_with_broken_styles_is_refused_in_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = workbook(tmp_path / "a.xlsx", ["a"], ["1"])
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["xl/styles.xml"] = members["xl/styles.xml"].replace(b'name="Normal" xfId="0"', b'name="Normal" xfId="9"')
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    with pytest.raises(DataError, match=r"\[TABLE_FORMAT\]"):
+        read_table(file)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_sheets_are_chosen_by_name_or_number(tmp_path: Path) -> None:
