@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from clinfuse.io.geometry import nearest_ras
-from clinfuse.io.nifti_bytes import read_bytes, refuse
+from clinfuse.io.nifti_bytes import HEAD, read_bytes, refuse
 from clinfuse.io.nifti_header import NiftiHeader, read_header
 from clinfuse.io.nifti_place import place_of
 from clinfuse.io.policies import NiftiPolicy
@@ -69,7 +69,13 @@ def read_nifti(file: Path, *, unit: Literal["HU", "label", "arbitrary"], policy:
     ((2, 3, 4), (2.0, 1.0, 1.0))
     """
     data, surplus = read_bytes(file, partial(_size, unit=unit))
-    header = read_header(bytes(data[:540]), 0)
+    # What overflows on the way is refused where a finite number has to stand.
+    with np.errstate(all="ignore"):
+        return _read(data, surplus, unit, policy)
+
+
+def _read(data: bytearray, surplus: bool, unit: Literal["HU", "label", "arbitrary"], policy: NiftiPolicy) -> Volume:
+    header = read_header(bytes(data[:HEAD]), 0)
     affine, remarks = place_of(header, policy)
     stored, chosen = _volume(data, header, policy.time_point)
     whole, filled = _filled(_scaled(stored, header, unit), policy.nan_voxels)

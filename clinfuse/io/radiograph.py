@@ -68,8 +68,6 @@ def read_xray(file: Path, *, policy: XrayPolicy = XrayPolicy()) -> Radiograph:
     spacing, detector = spacing_of(dataset)
     text_inside, withheld = burned_in(text(dataset, "BurnedInAnnotation"), policy)
     grey, seen = _grey(dataset, policy)
-    if grey.min() == grey.max():
-        constant()
     return Radiograph(
         grey.astype(np.float32),
         spacing,
@@ -83,12 +81,20 @@ def _grey(dataset: Dataset, policy: XrayPolicy) -> tuple[np.ndarray, list[Remark
     """(y, x) float64 in [0, 1]."""
     if is_colour(dataset):
         declared = check_colour(policy)
-        return dicom_luma(dataset), [declared]
+        return _seen(dicom_luma(dataset)), [declared]
     stored = stored_pixels(dataset)
     empty = padding(dataset, stored)
     grey, remarks = shown(dataset, modality_values(dataset, stored), empty)
     if text(dataset, "PhotometricInterpretation") == "MONOCHROME1":
         grey = 1.0 - grey
         remarks.append(Remark("XRAY_INVERTED", "The file stores bone dark (MONOCHROME1); it was inverted."))
+    _seen(grey[~empty])
     grey[empty] = 0.0
     return grey, remarks
+
+
+def _seen(grey: np.ndarray) -> np.ndarray:
+    """The same values, if anything can be seen in them; padding does not count."""
+    if grey.size == 0 or grey.min() == grey.max():
+        constant()
+    return grey
