@@ -130,7 +130,7 @@ def stored_frames(header: Header, shape: Layout) -> np.ndarray:
         ``BOMB``.
     """
     check_size("DICOM image", shape.size)
-    syntax, data = _syntax(header), _bytes(header)
+    syntax, data = transfer_syntax(header), _bytes(header)
     if syntax not in NATIVE:
         frames = decoded(bytes(data), syntax, shape)
     else:
@@ -222,7 +222,14 @@ def whole(header: Header, keyword: str) -> int:
     return int(value[0])
 
 
-def _syntax(header: Header) -> UID:
+def transfer_syntax(header: Header) -> UID:
+    """The transfer syntax of a file.
+
+    Raises
+    ------
+    DataError
+        ``DCM_CODEC`` where it is none.
+    """
     written = header.syntax if isinstance(header, Elements) else header.file_meta.TransferSyntaxUID
     syntax = _uid(str(written))
     if not syntax.is_transfer_syntax:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, pixel_array
-from pydicom.uid import UID
 
 from clinfuse.io.budget import check_size
 from clinfuse.io.dicom_codecs import Layout, check_compressed, quiet
-from clinfuse.io.dicom_file import text, whole
+from clinfuse.io.dicom_file import text, transfer_syntax, whole
 from clinfuse.io.film_display import PLACE, refuse
 from clinfuse.io.policies import XrayPolicy
 from clinfuse.io.values import Remark
@@ -57,8 +56,8 @@ def dicom_luma(dataset: Dataset) -> np.ndarray:
     rows, columns, bits = (whole(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
     shape = Layout(rows, columns, 1, bits * max(whole(dataset, "SamplesPerPixel"), 1), bits, False)
     check_size(PLACE, shape.size)
-    syntax = UID(str(dataset.file_meta.get("TransferSyntaxUID", "")))
-    if syntax.is_transfer_syntax and syntax.is_compressed:
+    syntax = transfer_syntax(dataset)
+    if syntax.is_compressed:
         check_compressed(bytes(dataset.PixelData), syntax, shape)
     try:
         with quiet():

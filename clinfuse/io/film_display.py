@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_voi
 
 from clinfuse.errors import DataError
+from clinfuse.io.dicom_codecs import quiet
 from clinfuse.io.dicom_file import numbers, text
 from clinfuse.io.values import Remark
 
@@ -30,7 +31,7 @@ def modality_values(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
     DataError
         ``XRAY_RESCALE``, ``XRAY_WINDOW``.
     """
-    if dataset.get("ModalityLUTSequence"):
+    if _tables(dataset, "ModalityLUTSequence"):
         return _through_table(apply_modality_lut, stored, dataset)
     slope, intercept = numbers(dataset, "RescaleSlope", 1), numbers(dataset, "RescaleIntercept", 1)
     if slope.size != intercept.size or (slope.size and slope[0] <= 0):
@@ -44,7 +45,8 @@ def modality_values(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
 def _through_table(function: Callable[..., np.ndarray], values: np.ndarray, dataset: Dataset) -> np.ndarray:
     # pydicom reports a malformed table by whichever operation on it fails first.
     try:
-        return np.asarray(function(values, dataset))
+        with quiet():
+            return np.asarray(function(values, dataset))
     except Exception:
         refuse("XRAY_WINDOW", "a complete look-up table", "a damaged one")
 
@@ -59,11 +61,11 @@ def shown(dataset: Dataset, values: np.ndarray, empty: np.ndarray) -> tuple[np.n
     DataError
         ``XRAY_WINDOW``, ``XRAY_CONSTANT``.
     """
-    tables = dataset.get("VOILUTSequence")
+    tables = _tables(dataset, "VOILUTSequence")
     centers, widths = _several(dataset, "WindowCenter"), _several(dataset, "WindowWidth")
     if centers.size != widths.size:
         refuse("XRAY_WINDOW", "a WindowWidth for each WindowCenter", "another number of them")
-    ways = (len(tables) if tables else 0) + centers.size
+    ways = len(tables) + centers.size
     remarks = []
     if ways > 1:
         text_ = "The file has several windows or tables; the first table is used, else the first window."
@@ -80,6 +82,16 @@ def shown(dataset: Dataset, values: np.ndarray, empty: np.ndarray) -> tuple[np.n
     return _stretched(values, low, high), remarks
 
 
+def _tables(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
+    """The items of a sequence of tables; none where there is no such sequence, or an empty one."""
+    try:
+        with quiet():
+            return list(dataset.get(keyword) or ())
+    # A sequence is taken apart when it is asked for, and damage shows only then.
+    except Exception:
+        refuse("XRAY_WINDOW", "a complete look-up table", "a damaged one")
+
+
 def _several(dataset: Dataset, keyword: str) -> np.ndarray:
     written = text(dataset, keyword)
     return numbers(dataset, keyword, written.count("\\") + 1)
@@ -87,10 +99,13 @@ def _several(dataset: Dataset, keyword: str) -> np.ndarray:
 
 def _table_range(table: Dataset) -> tuple[float, float]:
     """Smallest and largest entry: many tables declare 16 bits and use 12, and would show a dark image."""
-    data, entries = table.get("LUTData", b""), numbers(table, "LUTDescriptor", 3)
+    entries = numbers(table, "LUTDescriptor", 3)
+    with quiet():
+        data = table.get("LUTData", b"")
     if isinstance(data, bytes):
-        size = int(entries[0]) or 2**16 if entries.size else 0
-        data = np.frombuffer(data, dtype="<u2" if len(data) >= 2 * size else "u1")
+        size = max(int(entries[0]) or 2**16, 0) if entries.size else 0
+        wide = len(data) >= 2 * size
+        data = np.frombuffer(data, dtype="<u2" if wide else "u1", count=size if wide else min(size, len(data)))
     array = np.asarray(data)
     return (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
 

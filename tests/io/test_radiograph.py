@@ -249,3 +249,21 @@ def test_a_codec_that_is_damaged_is_refused_before_it_is_asked(tmp_path: Path) -
     dataset.PixelData = dataset.PixelData[:-300]
     with pytest.raises(DataError, match=r"^\[DCM_FRAGMENTS\]"):
         dicom_luma(dataset)
+
+
+def test_a_syntax_that_is_none_is_refused_without_a_word_of_it(tmp_path: Path, film_file: Writer) -> None:
+    tags = {"Rows": 6, "Columns": 4, "SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+    file = film_file(tmp_path / "a", COLOURS, **tags)
+    data = file.read_bytes()
+    file.write_bytes(data.replace(b"1.2.840.10008.1.2.1\0", b"1.2.MUELLER08.1.2.1\0"))
+    with pytest.raises(DataError, match=r"^\[DCM_CODEC\]") as refused:
+        read_xray(file, policy=XrayPolicy(colour="grey"))
+    assert "MUELLER" not in str(refused.value)
+
+
+def test_a_table_with_a_byte_too_many_is_read_to_its_declared_length(tmp_path: Path, film_file: Writer) -> None:
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", [3, 0, 16])
+    item.add_new("LUTData", "OW", np.array([0, 9, 10], "<u2").tobytes() + b"\7\7\7\7")
+    file = film_file(tmp_path / "a", np.array([[0, 1, 2]], np.uint16), VOILUTSequence=Sequence([item]))
+    np.testing.assert_allclose(read_xray(file).array, [[0, 0.9, 1]], atol=1e-7)
