@@ -27,7 +27,9 @@ from clinfuse.io.headers import exported_field, exported_recording, scan_export,
 from clinfuse.io.policies import EegPolicy
 from clinfuse.io.times import has_clock
 
-_DICOM_KINDS = {"ct": ("CT",), "xray": ("CR", "DX", "MG")}
+_DICOM_KINDS = {"ct": ("CT",), "mr": ("MR",), "xray": ("CR", "DX", "MG")}
+# Kinds whose series are one image; every file of another is one.
+_SLICES = ("ct", "mr")
 _UNDATED = np.datetime64("NaT", "s")
 
 
@@ -162,7 +164,7 @@ def _series(search: Search, scan: DicomScan) -> Iterator[_Found]:
     search.notes.tell("SERIES_FILTER", search.name, unfit, "series that do not meet the filter are passed over.")
     for series in chosen:
         files = [file.relative_to(search.root) for file in series.files]
-        groups = [tuple(files)] if search.kind == "ct" else [(file,) for file in files]
+        groups = [tuple(files)] if search.kind in _SLICES else [(file,) for file in files]
         time = series.time.astype("datetime64[s]")
         made = tuple(Candidate((), group, time, len(group), series.clock) for group in groups)
         yield _Found(series, made)
@@ -212,7 +214,7 @@ def _from_files(search: Search, found: Sequence[tuple[Path, tuple[int, ...]]]) -
     """Candidates for files whose owners are known: slices of one series together, everything else one by one."""
     owner = dict(found)
     dated = search.visits.dated or search.source.series is not None or search.source.several is not None
-    if search.source.in_dicom and (search.kind == "ct" or dated):
+    if search.source.in_dicom and (search.kind in _SLICES or dated):
         scans = scan_exported([[search.root / file for file in files] for files in _by_top(owner)])
         scanned = [made for scan in scans for made in _series(search, scan)]
         candidates = []
@@ -221,7 +223,7 @@ def _from_files(search: Search, found: Sequence[tuple[Path, tuple[int, ...]]]) -
             if len({owner[file] for file in files}) == 1:
                 candidates.append(replace(candidate, records=owner[files[0]]))
         known = {file for candidate in candidates for file in candidate.files}
-        if search.kind == "ct" or search.source.series is not None:
+        if search.kind in _SLICES or search.source.series is not None:
             return candidates
         return candidates + [Candidate(rows, (file,)) for file, rows in found if file not in known]
     candidates = [Candidate(rows, (file, *_parts(search, file))) for file, rows in found]

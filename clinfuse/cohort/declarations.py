@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import (
     BeforeValidator,
     Field,
-    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     field_validator,
@@ -16,6 +15,7 @@ from pydantic import (
 
 from clinfuse.cohort.image_keys import FilmKeys, NiftiKeys
 from clinfuse.cohort.recording_keys import RecordingKeys
+from clinfuse.cohort.series_keys import SeriesKeys
 from clinfuse.cohort.strict import Strict
 from clinfuse.cohort.windows import Window
 
@@ -196,18 +196,10 @@ class VolumeSource(FileSource, NiftiKeys):
         return _three(value)
 
 
-class CtSource(VolumeSource):
-    """A CT, in HU."""
+class SliceSource(VolumeSource, SeriesKeys):
+    """A 3-D image in DICOM slices, or in one NIfTI file."""
 
-    kind: Literal["ct"]
-    format: Literal["dicom", "nifti"] = "dicom"
-    window_hu: Span = (-1000.0, 1000.0)
-    tilt: Literal["refuse", "correct"] = "refuse"
-    max_gap_mm: NonNegativeFloat = 0.0
-    uneven: Literal["refuse", "resample"] = "refuse"
-    sign: Literal["ask", "signed", "unsigned"] = "ask"
-    stacks: Literal["refuse", "largest"] = "refuse"
-    derived: Literal["refuse", "accept"] = "refuse"
+    format: Literal["dicom", "nifti"]
 
     @property
     def in_dicom(self) -> bool:
@@ -215,13 +207,24 @@ class CtSource(VolumeSource):
         return self.format == "dicom"
 
     @model_validator(mode="after")
-    def _fits(self) -> CtSource:
+    def _fits(self) -> SliceSource:
         if not self.in_dicom:
             _no_headers(self)
+            if self.answers_slices:
+                message = f'{", ".join(SeriesKeys.model_fields)} only beside format = "dicom"'
+                raise ValueError(message)
         elif self.answers_nifti:
             message = 'orientation, form, time_point and nan_voxels only beside format = "nifti"'
             raise ValueError(message)
         return self
+
+
+class CtSource(SliceSource):
+    """A CT, in HU."""
+
+    kind: Literal["ct"]
+    format: Literal["dicom", "nifti"] = "dicom"
+    window_hu: Span = (-1000.0, 1000.0)
 
     @field_validator("window_hu")
     @classmethod
@@ -229,15 +232,11 @@ class CtSource(VolumeSource):
         return _rising(value)
 
 
-class MrSource(VolumeSource):
+class MrSource(SliceSource):
     """An MR image, in arbitrary units."""
 
     kind: Literal["mr"]
-
-    @model_validator(mode="after")
-    def _files_only(self) -> MrSource:
-        _no_headers(self)
-        return self
+    format: Literal["dicom", "nifti"] = "nifti"
 
 
 class MaskSource(VolumeSource):

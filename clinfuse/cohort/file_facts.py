@@ -72,7 +72,7 @@ def _made(kind: str, file: Path) -> float:
     try:
         if kind == "eeg":
             time = exported_recording(file).start
-        elif kind in ("ct", "xray"):
+        elif kind in ("ct", "mr", "xray"):
             time = exported_time(file)
         else:
             return float("nan")

@@ -8,9 +8,9 @@ from pathlib import Path
 from clinfuse.errors import DataError
 from clinfuse.io.dicom_file import dicom_header, looks_like_dicom
 from clinfuse.io.dicom_index import DicomScan, DicomSeries, index_dicom, scan_dicom
-from clinfuse.io.dicom_slice import CT, read_slices
+from clinfuse.io.dicom_slice import CT, MR, SeriesKind, read_slices
 from clinfuse.io.dicom_stack import volume_of
-from clinfuse.io.policies import CtPolicy
+from clinfuse.io.policies import CtPolicy, MrPolicy, SeriesPolicy
 from clinfuse.io.radiograph import read_xray
 from clinfuse.io.values import Remark, Volume
 
@@ -20,6 +20,7 @@ __all__ = [
     "dicom_header",
     "index_dicom",
     "read_ct",
+    "read_mr",
     "read_xray",
     "scan_dicom",
 ]
@@ -75,17 +76,54 @@ def read_ct(source: Path | Sequence[Path], *, policy: CtPolicy = CtPolicy()) -> 
     return ct_volume(source, policy)
 
 
+def read_mr(source: Path | Sequence[Path], *, policy: MrPolicy = MrPolicy()) -> Volume:
+    """The MR series as arbitrary units, its axes nearest to RAS+; put together as `read_ct` does.
+
+    Slope and intercept are applied where a file has both; padding becomes 0.
+
+    Parameters
+    ----------
+    source : Path or sequence of Path
+        A folder that holds one series (searched with its subfolders), one file, or the files of the series in
+        any order.
+    policy : MrPolicy
+        What was decided about series that would otherwise be refused.
+
+    Returns
+    -------
+    Volume
+        float32, (x, y, z): x to the patient's right, y to anterior, z to superior; affine to RAS+ mm.
+
+    Raises
+    ------
+    DataError
+        What `read_ct` raises, without ``CT_RANGE``.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from pydicom.data import get_testdata_file
+    >>> read_mr(Path(get_testdata_file("MR_small.dcm")), policy=MrPolicy(derived="accept")).array.shape
+    (64, 64, 1)
+    """
+    return _read(source, MR, policy)
+
+
 def ct_volume(source: Path | Sequence[Path], policy: CtPolicy, *, narrow: bool = False) -> Volume:
     """What `read_ct` gives; with ``narrow`` as int16 where that loses nothing, which is half as much to pass on."""
+    return _read(source, CT, policy, narrow=narrow)
+
+
+def _read(source: Path | Sequence[Path], kind: SeriesKind, policy: SeriesPolicy, *, narrow: bool = False) -> Volume:
     files, others = _files(source)
-    found = read_slices(files, CT, policy)
+    found = read_slices(files, kind, policy)
     if others:
         found.noted[Remark("DCM_SKIPPED", "A file that is not DICOM was passed over.")] += others
     if not found.slices:
         raise DataError(
             "CT_EMPTY",
-            place="CT",
-            rule="at least one CT image",
+            place=kind.name,
+            rule=f"at least one {kind.name} image",
             found="none",
             remedy="Export the series again, or select another one with `series`.",
         )

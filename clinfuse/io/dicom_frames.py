@@ -11,13 +11,13 @@ from clinfuse.errors import DataError
 from clinfuse.io.dicom_codecs import quiet
 from clinfuse.io.dicom_elements import Elements
 from clinfuse.io.dicom_file import numbers, padding_range, text
-from clinfuse.io.dicom_slice import Slice, grey_frames, is_computed, rescaling
-from clinfuse.io.policies import CtPolicy
+from clinfuse.io.dicom_slice import SeriesKind, Slice, grey_frames, is_computed, rescaling
+from clinfuse.io.policies import SeriesPolicy
 
 _MOST_FRAMES = 2**16
 
 
-def frames_of(header: Elements, policy: CtPolicy) -> list[Slice]:
+def frames_of(header: Elements, kind: SeriesKind, policy: SeriesPolicy) -> list[Slice]:
     """The slices in a file with several, localizers among its frames left out.
 
     Raises
@@ -40,7 +40,8 @@ def frames_of(header: Elements, policy: CtPolicy) -> list[Slice]:
         words = frame.text("FrameType").upper().split("\\")
         if "LOCALIZER" in words:
             continue
-        slices.append(_slice(frame, pixels[k], said, bounds, computed=is_computed(words)))
+        rescaled = frame.rescaling(kind)
+        slices.append(_slice(frame, pixels[k], said, rescaled, padding=bounds, computed=is_computed(words)))
     return slices
 
 
@@ -89,12 +90,27 @@ class _Frame:
     def value(self, name: str, keyword: str) -> str:
         return text(self._group(name), keyword)
 
+    def rescaling(self, kind: SeriesKind) -> tuple[float, float]:
+        group = "PixelValueTransformationSequence"
+        return rescaling(
+            kind,
+            self.numbers(group, "RescaleSlope", 1),
+            self.numbers(group, "RescaleIntercept", 1),
+            self.value(group, "RescaleType"),
+        )
+
     def text(self, keyword: str) -> str:
         return self.value("CTImageFrameTypeSequence", keyword) or self.value("MRImageFrameTypeSequence", keyword)
 
 
 def _slice(
-    frame: _Frame, stored: np.ndarray, said: tuple[str, str], bounds: tuple[int, int] | tuple[()], *, computed: bool
+    frame: _Frame,
+    stored: np.ndarray,
+    said: tuple[str, str],
+    rescaled: tuple[float, float],
+    *,
+    padding: tuple[int, int] | tuple[()],
+    computed: bool,
 ) -> Slice:
     place = frame.numbers("PlanePositionSequence", "ImagePositionPatient", 3)
     plane = frame.numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6)
@@ -104,12 +120,6 @@ def _slice(
     if pixel_mm.min() <= 0:
         _refuse("CT_GEOMETRY", "a positive PixelSpacing", "none")
     thickness = frame.numbers("PixelMeasuresSequence", "SliceThickness", 1)
-    transformation = "PixelValueTransformationSequence"
-    slope, intercept = rescaling(
-        frame.numbers(transformation, "RescaleSlope", 1),
-        frame.numbers(transformation, "RescaleIntercept", 1),
-        frame.value(transformation, "RescaleType"),
-    )
     return Slice(
         patient=said[0],
         series=said[1],
@@ -119,9 +129,9 @@ def _slice(
         pixel_mm=pixel_mm,
         thickness_mm=float(thickness[0]) if thickness.size else 0.0,
         stored=stored,
-        slope=slope,
-        intercept=intercept,
-        padding=bounds,
+        slope=rescaled[0],
+        intercept=rescaled[1],
+        padding=padding,
         computed=computed,
     )
 

@@ -6,21 +6,24 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, final
+from typing import Literal, NoReturn, final
 
 import numpy as np
 from pydicom.uid import (
     CTImageStorage,
     EnhancedCTImageStorage,
+    EnhancedMRImageStorage,
     JPEG2000TransferSyntaxes,
     LegacyConvertedEnhancedCTImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    MRImageStorage,
 )
 
 from clinfuse.errors import DataError
 from clinfuse.io.dicom_codecs import codestream_signed
 from clinfuse.io.dicom_elements import Elements, read_elements
 from clinfuse.io.dicom_file import as_signed, layout, numbers, padding_range, stored_frames, text
-from clinfuse.io.policies import CtPolicy
+from clinfuse.io.policies import SeriesPolicy
 from clinfuse.io.values import Remark
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -44,16 +47,25 @@ class SeriesKind:
     ----------
     name : str
         For messages.
+    unit : {"HU", "arbitrary"}
+        Of a rescaled value; only HU needs a slope and an intercept, and has air.
     classic, enhanced : tuple of str
         SOP classes with one slice, and with several, in a file.
+    empty : float
+        What is written where nothing was measured.
     """
 
     name: str
+    unit: Literal["HU", "arbitrary"]
     classic: tuple[str, ...]
     enhanced: tuple[str, ...]
+    empty: float
 
 
-CT = SeriesKind("CT", (CTImageStorage,), (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage))
+CT = SeriesKind("CT", "HU", (CTImageStorage,), (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage), -1024.0)
+MR = SeriesKind(
+    "MR", "arbitrary", (MRImageStorage,), (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage), 0.0
+)
 
 
 @final
@@ -100,6 +112,7 @@ class Slice:
 class Found:
     """Slices, and how often something was noted about their files."""
 
+    kind: SeriesKind
     slices: list[Slice] = field(default_factory=list)
     noted: Counter[Remark] = field(default_factory=Counter)
 
@@ -111,7 +124,7 @@ class Found:
         )
 
 
-def read_slices(files: Sequence[Path], kind: SeriesKind, policy: CtPolicy) -> Found:
+def read_slices(files: Sequence[Path], kind: SeriesKind, policy: SeriesPolicy) -> Found:
     """Every slice in the files; what is no slice is left out and noted.
 
     Raises
@@ -119,7 +132,7 @@ def read_slices(files: Sequence[Path], kind: SeriesKind, policy: CtPolicy) -> Fo
     DataError
         The code of the first file that should be a slice and cannot be read as one.
     """
-    found = Found()
+    found = Found(kind)
     for number, file in enumerate(files, start=1):
         try:
             _add(found, read_elements(file), kind, policy)
@@ -128,7 +141,7 @@ def read_slices(files: Sequence[Path], kind: SeriesKind, policy: CtPolicy) -> Fo
     return found
 
 
-def _add(found: Found, header: Elements, kind: SeriesKind, policy: CtPolicy) -> None:
+def _add(found: Found, header: Elements, kind: SeriesKind, policy: SeriesPolicy) -> None:
     said = text(header, "SOPClassUID")
     words = text(header, "ImageType").upper().split("\\")
     left_out = _left_out(header, said, words, kind)
@@ -139,9 +152,9 @@ def _add(found: Found, header: Elements, kind: SeriesKind, policy: CtPolicy) -> 
         # Imported here: it needs the slices of this file.
         from clinfuse.io.dicom_frames import frames_of
 
-        made = frames_of(header, policy)
+        made = frames_of(header, kind, policy)
     else:
-        made = [classic_slice(header, policy, computed=is_computed(words))]
+        made = [classic_slice(header, kind, policy, computed=is_computed(words))]
     found.slices += made
     for remark in (*header.remarks, *_of_text(header), *_of_pixels(header)):
         found.noted[remark] += 1
@@ -182,7 +195,7 @@ def _of_pixels(header: Elements) -> tuple[Remark, ...]:
     return (_LOSSY_REMARK,) if lossy else ()
 
 
-def classic_slice(header: Elements, policy: CtPolicy, *, computed: bool) -> Slice:
+def classic_slice(header: Elements, kind: SeriesKind, policy: SeriesPolicy, *, computed: bool) -> Slice:
     """The slice in a file with one image."""
     if text(header, "NumberOfFrames") not in ("", "1"):
         _refuse("DCM_FRAMES", "one frame in an image of this class", "another number")
@@ -197,7 +210,7 @@ def classic_slice(header: Elements, policy: CtPolicy, *, computed: bool) -> Slic
     if text(header, "PhotometricInterpretation") == "MONOCHROME1":
         _refuse("CT_KIND", "MONOCHROME2", "MONOCHROME1")
     slope, intercept = rescaling(
-        numbers(header, "RescaleSlope", 1), numbers(header, "RescaleIntercept", 1), text(header, "RescaleType")
+        kind, numbers(header, "RescaleSlope", 1), numbers(header, "RescaleIntercept", 1), text(header, "RescaleType")
     )
     stored = grey_frames(header, policy, frames=1)[0]
     return Slice(
@@ -216,16 +229,18 @@ def classic_slice(header: Elements, policy: CtPolicy, *, computed: bool) -> Slic
     )
 
 
-def rescaling(slope: np.ndarray, intercept: np.ndarray, kind: str) -> tuple[float, float]:
-    """Slope and intercept to HU, checked."""
+def rescaling(kind: SeriesKind, slope: np.ndarray, intercept: np.ndarray, said: str) -> tuple[float, float]:
+    """Slope and intercept from stored values to the unit of the kind, checked; an MR image may have neither."""
+    if kind.unit != "HU" and not slope.size and not intercept.size:
+        return 1.0, 0.0
     if not (slope.size and intercept.size) or slope[0] <= 0:
         _refuse("CT_RESCALE", "a positive RescaleSlope and a RescaleIntercept in every slice", "none")
-    if kind not in ("", "HU", "US"):
+    if kind.unit == "HU" and said not in ("", "HU", "US"):
         _refuse("CT_RESCALE", "Hounsfield units", "another RescaleType", "Select another series with `series`.")
     return float(slope[0]), float(intercept[0])
 
 
-def grey_frames(header: Elements, policy: CtPolicy, *, frames: int) -> np.ndarray:
+def grey_frames(header: Elements, policy: SeriesPolicy, *, frames: int) -> np.ndarray:
     """The pixels as stored, integer, (frames, rows, columns), with the sign that header, pixels or policy say."""
     if _sign_clear(header, frames):
         return stored_frames(header, layout(header, frames=frames))

@@ -9,7 +9,7 @@ import numpy as np
 
 from clinfuse.errors import DataError
 from clinfuse.io.budget import check_size
-from clinfuse.io.dicom_slice import LOCALIZER, Found, Slice
+from clinfuse.io.dicom_slice import LOCALIZER, Found, SeriesKind, Slice
 from clinfuse.io.geometry import nearest_ras, plane_axes, stack_affine, stack_order
 from clinfuse.io.lattice import (
     SAME_PLACE_MM,
@@ -20,10 +20,9 @@ from clinfuse.io.lattice import (
     lattice,
     shifted,
 )
-from clinfuse.io.policies import CtPolicy
+from clinfuse.io.policies import SeriesPolicy
 from clinfuse.io.values import Remark, Volume
 
-AIR_HU = -1024.0
 _INT16 = np.iinfo(np.int16)
 _PLAUSIBLE_HU = (-2048.0, 8192.0)
 _PLAUSIBLE_SHARE = 0.01
@@ -35,8 +34,8 @@ _LOCALIZERS_AT_MOST = 3
 _OTHER_PLANE = np.cos(np.radians(30.0))
 
 
-def volume_of(found: Found, policy: CtPolicy, *, narrow: bool = False) -> Volume:
-    """The volume that the slices make, in HU, its axes nearest to RAS+; int16 if it may be and nothing is lost."""
+def volume_of(found: Found, policy: SeriesPolicy, *, narrow: bool = False) -> Volume:
+    """The volume that the slices make, its axes nearest to RAS+; int16 if it may be and nothing is lost."""
     slices = _one_stack(found, policy)
     axes = plane_axes(slices[0].orientation)
     slices, positions = _in_order(slices, axes[2], found)
@@ -48,14 +47,14 @@ def volume_of(found: Found, policy: CtPolicy, *, narrow: bool = False) -> Volume
         places = Lattice(heights, np.zeros((1, 3)), heights)
     else:
         places = lattice(positions, axes[2], pixel_mm=float(first.pixel_mm.min()), policy=policy)
-    stack, corner = _filled(slices, places, axes, narrow)
+    stack, corner = _filled(found.kind, slices, places, axes, narrow=narrow)
     spacing = float(first.pixel_mm[1]), float(first.pixel_mm[0]), places.step_mm
     array, affine = nearest_ras(stack.transpose(2, 1, 0), stack_affine(positions[0] + corner, axes, spacing))
-    remarks = (*found.remarks(), *places.remarks, *_seen(slices, axes, places), *_air(stack))
-    return Volume(array, affine, "HU", remarks)
+    remarks = (*found.remarks(), *places.remarks, *_seen(slices, axes, places), *_air(stack, found.kind))
+    return Volume(array, affine, found.kind.unit, remarks)
 
 
-def _one_stack(found: Found, policy: CtPolicy) -> list[Slice]:
+def _one_stack(found: Found, policy: SeriesPolicy) -> list[Slice]:
     """The slices of one patient, series, orientation and size."""
     if len({one.patient for one in found.slices}) > 1:
         _refuse("CT_PATIENT_MIX", "slices of one patient", "several PatientID", "Separate the patients.")
@@ -79,7 +78,7 @@ def _one_stack(found: Found, policy: CtPolicy) -> list[Slice]:
     )
 
 
-def _primary(found: Found, policy: CtPolicy) -> list[Slice]:
+def _primary(found: Found, policy: SeriesPolicy) -> list[Slice]:
     """The slices that were not computed from others; where there are none, the others if they are accepted."""
     primary = [one for one in found.slices if not one.computed]
     if primary:
@@ -165,8 +164,10 @@ def _same_image(one: Slice, other: Slice) -> bool:
     )
 
 
-def _filled(slices: list[Slice], places: Lattice, axes: np.ndarray, narrow: bool) -> tuple[np.ndarray, np.ndarray]:
-    """HU (planes, rows, columns), and where its first voxel lies from the first slice's, LPS mm.
+def _filled(
+    kind: SeriesKind, slices: list[Slice], places: Lattice, axes: np.ndarray, *, narrow: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rescaled (planes, rows, columns), and where its first voxel lies from that of the first slice, LPS mm.
 
     float32; int16 where that may be (``narrow``) and holds every value.
     """
@@ -177,7 +178,7 @@ def _filled(slices: list[Slice], places: Lattice, axes: np.ndarray, narrow: bool
     start = np.floor(by.min(axis=0) + 1e-9)
     more = np.ceil(by.max(axis=0) - 1e-9) - start
     shape = rows + int(more[0]), columns + int(more[1])
-    check_size("CT series", max(len(slices), len(places.planes)) * shape[0] * shape[1] * 4)
+    check_size(f"{kind.name} series", max(len(slices), len(places.planes)) * shape[0] * shape[1] * 4)
     as_stored = not places.offsets.any() and places.planes is places.heights
     whole = narrow and as_stored and all(_stays_whole(one) for one in slices)
     stack = np.empty((len(slices), *shape), dtype=np.int16 if whole else np.float32)
@@ -185,10 +186,10 @@ def _filled(slices: list[Slice], places: Lattice, axes: np.ndarray, narrow: bool
     ranges = []
     for k, one in enumerate(slices):
         upright = not places.offsets[k].any() and shape == image.shape
-        ranges.append(_hounsfield(one, stack[k] if upright else image))
+        ranges.append(_rescaled(one, stack[k] if upright else image, kind))
         if not upright:
-            stack[k] = shifted(image, (float(by[k, 0] - start[0]), float(by[k, 1] - start[1])), shape, AIR_HU)
-    _check_values(stack, min(low for low, _ in ranges), max(high for _, high in ranges))
+            stack[k] = shifted(image, (float(by[k, 0] - start[0]), float(by[k, 1] - start[1])), shape, kind.empty)
+    _check_values(stack, min(low for low, _ in ranges), max(high for _, high in ranges), kind)
     if places.planes is not places.heights:
         stack = between_planes(stack, places.heights, places.planes)
     return stack, start[0] * pixel_mm[0] * axes[1] + start[1] * pixel_mm[1] * axes[0]
@@ -200,8 +201,8 @@ def _stays_whole(one: Slice) -> bool:
     return one.slope == 1.0 and float(one.intercept).is_integer() and low >= _INT16.min and high <= _INT16.max
 
 
-def _hounsfield(one: Slice, out: np.ndarray) -> tuple[float, float]:
-    """Write the slice as HU, padding as air; the lowest and the highest value."""
+def _rescaled(one: Slice, out: np.ndarray, kind: SeriesKind) -> tuple[float, float]:
+    """Write the slice as HU or as it is, padding as air or nothing; the lowest and the highest value."""
     out[...] = one.stored
     if one.slope != 1.0:
         out *= np.float32(one.slope)
@@ -209,29 +210,29 @@ def _hounsfield(one: Slice, out: np.ndarray) -> tuple[float, float]:
     low, high = int(one.stored.min()), int(one.stored.max())
     padded = bool(one.padding and low <= one.padding[1])
     if one.padding and padded:
-        out[(one.stored >= one.padding[0]) & (one.stored <= one.padding[1])] = AIR_HU
-    if low * one.slope + one.intercept < _PLAUSIBLE_HU[0]:
-        _fill_corners(out)
+        out[(one.stored >= one.padding[0]) & (one.stored <= one.padding[1])] = kind.empty
+    if kind.unit == "HU" and low * one.slope + one.intercept < _PLAUSIBLE_HU[0]:
+        _fill_corners(out, kind.empty)
         padded = True
     if padded:
         return float(out.min()), float(out.max())
     return low * one.slope + one.intercept, high * one.slope + one.intercept
 
 
-def _fill_corners(hu: np.ndarray) -> None:
+def _fill_corners(hu: np.ndarray, air: float) -> None:
     """Scanners fill the corners outside the scanned circle with one number, often undeclared (-2000 as stored).
 
     Lossy compression spreads that number a little.
     """
     low = hu < _PLAUSIBLE_HU[0]
     if low.any():
-        hu[low & (np.abs(hu - np.median(hu[low])) <= _FILLER_BAND_HU)] = AIR_HU
+        hu[low & (np.abs(hu - np.median(hu[low])) <= _FILLER_BAND_HU)] = air
 
 
-def _check_values(stack: np.ndarray, lowest: float, highest: float) -> None:
+def _check_values(stack: np.ndarray, lowest: float, highest: float, kind: SeriesKind) -> None:
     """Signed pixels read as unsigned, or a wrong slope, put a good part of the image where no tissue is."""
     low, high = _PLAUSIBLE_HU
-    if lowest < low or highest > high:
+    if kind.unit == "HU" and (lowest < low or highest > high):
         outside = np.count_nonzero((stack < low) | (stack > high))
         if outside > _PLAUSIBLE_SHARE * stack.size:
             _refuse("CT_RANGE", "99 % of the voxels within -2048 and 8192 HU", "more voxels outside")
@@ -263,9 +264,9 @@ def _seen(slices: list[Slice], axes: np.ndarray, places: Lattice) -> tuple[Remar
     return tuple(seen)
 
 
-def _air(stack: np.ndarray) -> tuple[Remark, ...]:
+def _air(stack: np.ndarray, kind: SeriesKind) -> tuple[Remark, ...]:
     """A look at every eighth row and column: air round or in the patient is never rarer than that."""
-    if stack[:, ::8, ::8].min() <= _AIR_AT_MOST_HU or stack.min() <= _AIR_AT_MOST_HU:
+    if kind.unit != "HU" or stack[:, ::8, ::8].min() <= _AIR_AT_MOST_HU or stack.min() <= _AIR_AT_MOST_HU:
         return ()
     return (Remark("CT_AIR", "No voxel is as low as air; the rescaling, or the field of view, is unusual."),)
 

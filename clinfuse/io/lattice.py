@@ -14,7 +14,7 @@ from typing import NoReturn, final
 import numpy as np
 
 from clinfuse.errors import DataError
-from clinfuse.io.policies import CtPolicy
+from clinfuse.io.policies import SeriesPolicy
 from clinfuse.io.values import Remark
 
 SPACING_TOLERANCE = 0.01
@@ -55,7 +55,7 @@ class Lattice:
         return self.planes is not self.heights or bool(self.offsets.any())
 
 
-def lattice(positions: np.ndarray, normal: np.ndarray, *, pixel_mm: float, policy: CtPolicy) -> Lattice:
+def lattice(positions: np.ndarray, normal: np.ndarray, *, pixel_mm: float, policy: SeriesPolicy) -> Lattice:
     """The lattice for two or more slices in order.
 
     Parameters
@@ -66,7 +66,7 @@ def lattice(positions: np.ndarray, normal: np.ndarray, *, pixel_mm: float, polic
         Of the slice planes.
     pixel_mm : float
         A slice that lies less than half of it beside the normal is upright.
-    policy : CtPolicy
+    policy : SeriesPolicy
 
     Raises
     ------
@@ -98,7 +98,7 @@ def lattice(positions: np.ndarray, normal: np.ndarray, *, pixel_mm: float, polic
     return Lattice(heights, offsets, planes, remarks)
 
 
-def _tilt(heights: np.ndarray, offsets: np.ndarray, pixel_mm: float, policy: CtPolicy) -> tuple[Remark, ...]:
+def _tilt(heights: np.ndarray, offsets: np.ndarray, pixel_mm: float, policy: SeriesPolicy) -> tuple[Remark, ...]:
     lean = heights @ offsets / (heights @ heights)
     if np.linalg.norm(offsets - np.outer(heights, lean), axis=1).max() > pixel_mm / 2:
         _refuse(
@@ -118,7 +118,7 @@ def _tilt(heights: np.ndarray, offsets: np.ndarray, pixel_mm: float, policy: CtP
     return (Remark("CT_TILT", f"The stack leaned by {degrees:.1f} degrees and was set upright."),)
 
 
-def _gaps(steps: np.ndarray, gaps: np.ndarray, policy: CtPolicy) -> tuple[Remark, ...]:
+def _gaps(steps: np.ndarray, gaps: np.ndarray, policy: SeriesPolicy) -> tuple[Remark, ...]:
     largest = float(steps[gaps].max())
     if largest > policy.max_gap_mm:
         _refuse(
@@ -131,7 +131,7 @@ def _gaps(steps: np.ndarray, gaps: np.ndarray, policy: CtPolicy) -> tuple[Remark
     return (Remark("CT_GAP", text),)
 
 
-def _uneven(steps: np.ndarray, uneven: np.ndarray, policy: CtPolicy) -> tuple[Remark, ...]:
+def _uneven(steps: np.ndarray, uneven: np.ndarray, policy: SeriesPolicy) -> tuple[Remark, ...]:
     if policy.uneven != "resample":
         _refuse(
             "CT_SPACING",

@@ -56,15 +56,14 @@ class VolumePolicy(ReaderPolicy):
     nan_voxels: str = ""
 
 
-@final
 @dataclass(frozen=True)
-class CtPolicy(VolumePolicy):
-    """Answers about a CT series.
+class SeriesPolicy(VolumePolicy):
+    """Answers about a series of slices.
 
     Parameters
     ----------
     format : str
-        ``"dicom"``, or ``"nifti"`` for one file of HU per CT.
+        ``"dicom"``, or ``"nifti"`` for one file per image.
     tilt : {"refuse", "correct"}
         Of a series of a tilted gantry: shift its slices in their planes until they stand upright.
     max_gap_mm : float
@@ -86,6 +85,20 @@ class CtPolicy(VolumePolicy):
     sign: str = "ask"
     stacks: str = "refuse"
     derived: str = "refuse"
+
+
+@final
+@dataclass(frozen=True)
+class CtPolicy(SeriesPolicy):
+    """Answers about a CT series."""
+
+
+@final
+@dataclass(frozen=True)
+class MrPolicy(SeriesPolicy):
+    """Answers about an MR series."""
+
+    format: str = "nifti"
 
 
 @final
@@ -161,7 +174,7 @@ class EegPolicy(ReaderPolicy):
 POLICIES: dict[str, type[ReaderPolicy]] = {
     "ct": CtPolicy,
     "xray": XrayPolicy,
-    "mr": NiftiPolicy,
+    "mr": MrPolicy,
     "mask": NiftiPolicy,
     "eeg": EegPolicy,
 }

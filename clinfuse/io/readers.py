@@ -21,7 +21,7 @@ def read_files(kind: str, files: Sequence[Path], policy: ReaderPolicy, *, narrow
     kind : str
         ``ct``, ``mr``, ``xray``, ``mask`` or ``eeg``.
     files : sequence of Path
-        The slices of a CT in any order; a recording with its header first; one file for every other kind.
+        The slices of a CT or MR image in any order; a recording with its header first; one file for every other kind.
     policy : ReaderPolicy
         Of this kind, see `clinfuse.io.policies.POLICIES`; a plain `ReaderPolicy` leaves every question open.
     narrow : bool
@@ -40,22 +40,26 @@ def read_files(kind: str, files: Sequence[Path], policy: ReaderPolicy, *, narrow
     """
     # Readers are imported when the first file is opened: whoever is served from a cache needs none of them.
     given: Any = POLICIES.get(kind, ReaderPolicy)() if type(policy) is ReaderPolicy else policy
-    if kind == "ct" and given.format == "nifti":
+    if kind in ("ct", "mr") and given.format == "nifti":
         from clinfuse.io.nifti import read_nifti
 
-        return read_nifti(_single(files), unit="HU", policy=NiftiPolicy.of(given))
+        return read_nifti(_single(files), unit="HU" if kind == "ct" else "arbitrary", policy=NiftiPolicy.of(given))
     if kind == "ct":
         from clinfuse.io.dicom import ct_volume
 
         return ct_volume(files, given, narrow=narrow)
+    if kind == "mr":
+        from clinfuse.io.dicom import read_mr
+
+        return read_mr(files, policy=given)
     if kind == "xray":
         from clinfuse.io.dicom import read_xray
 
         return read_xray(_single(files), policy=given)
-    if kind in ("mr", "mask"):
+    if kind == "mask":
         from clinfuse.io.nifti import read_nifti
 
-        return read_nifti(_single(files), unit="label" if kind == "mask" else "arbitrary", policy=given)
+        return read_nifti(_single(files), unit="label", policy=given)
     if kind == "eeg":
         from clinfuse.io.eeg import read_eeg
 
