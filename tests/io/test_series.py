@@ -11,6 +11,11 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from clinfuse.errors import ClinfuseError, DataError
+from clinfuse.io.dicom import read_ct, read_mr, read_xray, scan_dicom
+from clinfuse.io.dicom_elements import read_elements
+from clinfuse.io.policies import CtPolicy, MrPolicy
 from tests.faults.dicom_enhanced import enhanced_values
 from tests.faults.dicom_files import (
     DEFLATED,
@@ -24,11 +29,6 @@ from tests.faults.dicom_files import (
     whole,
 )
 from tests.faults.dicom_written import bomb
-
-from clinfuse.errors import ClinfuseError, DataError
-from clinfuse.io.dicom import read_ct, read_mr, read_xray, scan_dicom
-from clinfuse.io.dicom_elements import read_elements
-from clinfuse.io.policies import CtPolicy, MrPolicy
 
 Writer = Callable[..., Path]
 
