@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from clinfuse.errors import DataError
+from clinfuse.io.files import open_regular
+
 _MOST_HEADER = 1 << 22
-_NAMED = re.compile(r"(?m)^[ \t]*(DataFile|MarkerFile)[ \t]*=[ \t]*([^\r\n]*?)[ \t]*\r?$")
+_LONGEST_NAME = 255
+# Blanks are stripped afterwards: a pattern that leaves them out looks at a long run of them from every place in it.
+_NAMED = re.compile(r"(?m)^[ \t]*(DataFile|MarkerFile)[ \t]*=([^\r\n]*)")
 
 
 def content(file: Path) -> bytes:
-    """The bytes of a small file, up to 4 MB; none where it cannot be opened."""
+    """The bytes of a small file, up to 4 MB; none of what cannot be opened."""
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             return stream.read(_MOST_HEADER)
-    except OSError:
+    except (DataError, OSError):
         return b""
 
 
@@ -41,18 +46,19 @@ def named_files(text: str, file: Path) -> dict[str, str]:
     >>> named_files("DataFile=$b.eeg\nMarkerFile=a.vmrk\n", Path("rest.vhdr"))
     {'DataFile': 'rest.eeg', 'MarkerFile': 'a.vmrk'}
     """
-    return {key: decoded(name).replace("$b", file.stem) for key, name in _NAMED.findall(text)}
+    return {key: decoded(name.strip(" \t")).replace("$b", file.stem) for key, name in _NAMED.findall(text)}
 
 
 def is_plain(name: str) -> bool:
-    """Whether a name is that of a file in the same folder, with no way out of it.
+    """Whether a name is that of a file in the same folder, with no way out of it, and short enough to be one.
 
     Examples
     --------
     >>> is_plain("rest.eeg"), is_plain("../rest.eeg"), is_plain("C:rest.eeg"), is_plain("")
     (True, False, False, False)
     """
-    return bool(name) and not re.search(r"[/\\:\0]", name) and name not in (".", "..")
+    short = 0 < len(name.encode("utf-8", "replace")) <= _LONGEST_NAME
+    return short and not re.search(r"[/\\:\0]", name) and name not in (".", "..")
 
 
 def recording_parts(file: Path) -> tuple[str, ...]:

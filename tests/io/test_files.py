@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from clinfuse.errors import DataError
 from clinfuse.io import files
+from clinfuse.io.eeg_parts import recording_parts
 from clinfuse.io.files import check_regular, leads_inside, list_files, open_regular, read_whole
 
 
@@ -114,6 +115,20 @@ class TestReading:
             out.truncate(2**32)
         with pytest.raises(DataError, match="BOMB"):
             read_whole(tmp_path / "file")
+
+
+class TestPartsOfARecording:
+    def test_what_is_no_file_has_no_content(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "a.vhdr")
+        assert recording_parts(tmp_path / "a.vhdr") == ()
+
+    @pytest.mark.parametrize(
+        "name", ["", " " * 2**21 + "x", "\t " * 2**20 + "\x00", "a.eeg" + " " * 2**21 + ".", "ä" * 200]
+    )
+    def test_a_long_line_is_read_once(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "a.eeg").write_text("")
+        (tmp_path / "a.vhdr").write_text(f"DataFile={name}\nMarkerFile = a.eeg \r\n", encoding="utf-8")
+        assert recording_parts(tmp_path / "a.vhdr") == ("a.eeg",)
 
 
 class TestListing:
