@@ -14,8 +14,8 @@ from clinfuse.cohort import prepare
 from clinfuse.cohort.modality import Modality
 from clinfuse.cohort.prepare import Prepared
 from clinfuse.cohort.resample import canonical
-from clinfuse.cohort.shown import VIEW_TERMS
 from clinfuse.errors import ConfigError
+from clinfuse.io.policies import VIEW_TERMS
 from clinfuse.io.values import Radiograph, Signal, Volume
 
 Value: TypeAlias = Volume | Radiograph | Signal | pd.Series

@@ -7,12 +7,10 @@ from collections.abc import Iterable
 import pandas as pd
 
 from clinfuse.cohort.ledger import Entry
-from clinfuse.io.policies import VIEWS
+from clinfuse.io.policies import VIEW_TERMS
 
 # The remark of the reader of radiographs.
 WITHHELD = "XRAY_TEXT"
-# In this order a projection is a number among the properties of a file.
-VIEW_TERMS = (*VIEWS, "other", "unknown")
 
 
 def withheld(entries: Iterable[Entry], modality: str, key: str) -> str:

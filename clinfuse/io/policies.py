@@ -14,6 +14,8 @@ VIEWS = (
     *("AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "LAT", "LATERAL"),
     *("ML", "MLO", "CC", "LM", "LMO", "XCC", "XCCL", "XCCM", "FB", "SIO", "ISO"),
 )
+# A projection as a value or a property of a file has it; as a number, its position here.
+VIEW_TERMS = (*VIEWS, "other", "unknown")
 # Terms of DICOM PS3.16 annex L that radiographs are taken of.
 BODY_PARTS = (
     *("ABDOMEN", "ANKLE", "ARM", "BREAST", "CHEST", "CLAVICLE", "COCCYX", "CSPINE", "ELBOW", "EXTREMITY", "FOOT"),

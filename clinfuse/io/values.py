@@ -11,6 +11,7 @@ import numpy as np
 
 from clinfuse.errors import DataError
 from clinfuse.io.memory import in_memory_order, laid_out
+from clinfuse.io.policies import VIEW_TERMS
 from clinfuse.shapes import Affine, Pixels, Samples, Voxels
 
 
@@ -112,12 +113,12 @@ class Radiograph:
     burned_in : {"no", "yes", "unknown"}
         Whether text, perhaps a name, is part of the picture.
     view : str
-        Projection, a term out of `clinfuse.io.policies.VIEWS`, ``"other"`` or ``"unknown"``.
+        Projection, out of `clinfuse.io.policies.VIEW_TERMS`.
 
     Raises
     ------
     DataError
-        ``RADIOGRAPH_SHAPE``, ``RADIOGRAPH_RANGE``.
+        ``RADIOGRAPH_SHAPE``, ``RADIOGRAPH_RANGE``, ``RADIOGRAPH_WORDS``.
     """
 
     array: Pixels
@@ -131,6 +132,8 @@ class Radiograph:
             _refuse("RADIOGRAPH_SHAPE", "radiograph", "two axes (y, x), none empty", f"{self.array.ndim} axes")
         if not np.isfinite(self.array).all() or self.array.min() < 0 or self.array.max() > 1:
             _refuse("RADIOGRAPH_RANGE", "radiograph", "grey values within [0, 1]", "values outside")
+        if self.burned_in not in ("no", "yes", "unknown") or self.view not in VIEW_TERMS:
+            _refuse("RADIOGRAPH_WORDS", "radiograph", "known words for burned-in text and projection", "others")
         object.__setattr__(self, "array", _locked(self.array))
 
 

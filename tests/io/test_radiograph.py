@@ -267,3 +267,18 @@ def test_a_table_with_a_byte_too_many_is_read_to_its_declared_length(tmp_path: P
     item.add_new("LUTData", "OW", np.array([0, 9, 10], "<u2").tobytes() + b"\7\7\7\7")
     file = film_file(tmp_path / "a", np.array([[0, 1, 2]], np.uint16), VOILUTSequence=Sequence([item]))
     np.testing.assert_allclose(read_xray(file).array, [[0, 0.9, 1]], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("code", "given"),
+    [
+        ("RADIOGRAPH_RANGE", {"array": np.full((2, 2), 2.0, np.float32)}),
+        ("RADIOGRAPH_SHAPE", {"array": np.zeros((0, 2), np.float32)}),
+        ("RADIOGRAPH_WORDS", {"burned_in": "perhaps"}),
+        ("RADIOGRAPH_WORDS", {"view": "MUELLER"}),
+    ],
+)
+def test_a_radiograph_is_valid_once_constructed(code: str, given: dict[str, object]) -> None:
+    with pytest.raises(DataError, match=rf"^\[{code}\]") as refused:
+        Radiograph(**({"array": np.eye(2, dtype=np.float32)} | given))
+    assert "MUELLER" not in str(refused.value)
