@@ -20,6 +20,8 @@ from clinfuse.io.refusals import refuse_recording
 _BLOCK_BYTES = 1 << 20
 _ONSET = re.compile(rb"([+-]\d+(?:\.\d*)?)\x14\x14")
 _TOLERANCE = 1e-3
+# Onsets are written with three decimals where a data record is not so long.
+_ROUNDING_S = 2.1e-3
 
 
 @final
@@ -64,11 +66,17 @@ class EdfRecording(Recording):
             steps = np.diff(onsets, prepend=last)[int(first == 0) :]
             self._check_order(steps)
             behind = first + int(first == 0)
-            edges += [behind + int(k) for k in np.flatnonzero(steps > header.record_seconds * (1 + _TOLERANCE))]
+            edges += [behind + int(k) for k in np.flatnonzero(steps > header.record_seconds + self._slack)]
             last = onsets[-1]
             if enough(self._between([*edges, first + len(onsets)]), window_seconds, windows):
                 return self._accepted(self._between([*edges, first + len(onsets)]))
         return self._accepted(self._between([*edges, header.records]))
+
+    @property
+    def _slack(self) -> float:
+        """How far two onsets may be from one data record apart, s."""
+        length = self._header.record_seconds
+        return max(_TOLERANCE * length, min(0.25 * length, _ROUNDING_S))
 
     def _between(self, edges: Sequence[int]) -> tuple[Stretch, ...]:
         seconds = self._header.record_seconds
@@ -80,7 +88,7 @@ class EdfRecording(Recording):
         return stretches
 
     def _check_order(self, steps: np.ndarray) -> None:
-        if (steps < self._header.record_seconds * (1 - _TOLERANCE)).any():
+        if (steps < self._header.record_seconds - self._slack).any():
             refuse_recording("EDF_ORDER", "data records in the order of their times", "another order, or an overlap")
         if self._header.interrupted and np.isnan(steps).any():
             refuse_recording("EDF_ONSET", "a time for each data record of an interrupted recording", "one without")

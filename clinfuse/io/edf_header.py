@@ -17,6 +17,7 @@ from clinfuse.io.policies import EegPolicy
 from clinfuse.io.refusals import refuse_recording
 from clinfuse.io.values import Remark
 
+MOST_HZ = 1_000_000
 _MAIN = 256
 _FIELDS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -197,6 +198,8 @@ def _check(channels: tuple[EdfChannel, ...], seconds: float) -> None:
             refuse_recording("EDF_SAMPLES", "at least one sample per data record", f"none in channel {i}")
         if channel.is_annotation:
             continue
+        if channel.samples > MOST_HZ * seconds:
+            refuse_recording("EDF_SAMPLES", f"at most {MOST_HZ:,} samples per second", f"more in channel {i}")
         if channel.digital[0] >= channel.digital[1]:
             refuse_recording("EDF_RANGE", "digital minimum below digital maximum", f"another order in channel {i}")
         if channel.physical[0] == channel.physical[1]:

@@ -112,9 +112,12 @@ def read_eeg(file: Path, *, policy: EegPolicy = EegPolicy()) -> Signal:
     check_size("recording", 4 * len(kept) * sum(lengths))
     array = np.empty((len(kept), sum(lengths)), dtype=np.float32)
     edges = np.cumsum([0, *lengths])
-    for stretch, low, high in zip(stretches, edges[:-1], edges[1:], strict=True):
-        _fill(array[:, low:high], recording, kept, stretch)
-    said = [*recording.remarks, *remarks, *_segments(stretches), *_filled(array), *in_microvolt(array, kept, policy)]
+    # A range of 1e38 is no reason for a warning of numpy: what is not finite is treated as missing.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for stretch, low, high in zip(stretches, edges[:-1], edges[1:], strict=True):
+            _fill(array[:, low:high], recording, kept, stretch)
+        checked = [*_filled(array), *in_microvolt(array, kept, policy)]
+    said = [*recording.remarks, *remarks, *_segments(stretches), *checked]
     return Signal(
         array,
         rate,

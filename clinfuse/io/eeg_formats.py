@@ -20,6 +20,7 @@ import numpy as np
 
 from clinfuse.io.budget import check_size
 from clinfuse.io.edf import refuse_gaps
+from clinfuse.io.edf_header import MOST_HZ
 from clinfuse.io.eeg_parts import content, decoded, is_plain, named_files
 from clinfuse.io.files import open_regular
 from clinfuse.io.policies import EegPolicy
@@ -147,11 +148,16 @@ class MneRecording(Recording):
     def __init__(self, file: Path, opened: Callable[[], Any], policy: EegPolicy, aside: Aside = Aside()) -> None:
         self._policy, self._aside = policy, aside
         self._raw = _quietly(opened)
+        if len(self._raw.filenames) > 1:
+            _refuse_parts()
         for part in self._raw.filenames:
             if part is not None and Path(part).resolve().parent != file.resolve().parent:
                 _refuse_parts()
         rate = float(self._raw.info["sfreq"])
-        said = zip(self._raw.ch_names, self._raw.get_channel_types(), self._raw.info["chs"], strict=True)
+        if not 0 < rate <= MOST_HZ or self._raw.n_times < 1:
+            rule = f"samples at a rate above 0 and up to {MOST_HZ:,} Hz"
+            refuse_recording("EEG_READ", rule, "another rate, or no samples")
+        said = zip(self._raw.ch_names, _quietly(self._raw.get_channel_types), self._raw.info["chs"], strict=True)
         channels = []
         for position, (label, kind, about) in enumerate(said):
             end = aside.limit * abs(float(about["cal"]) * float(about["range"]))
@@ -172,6 +178,8 @@ class MneRecording(Recording):
         first = float(self._raw.first_time) if self._raw.annotations.orig_time is not None else 0.0
         gaps = [(at, at) for at in self._aside.breaks if at < count]
         for one in self._raw.annotations:
+            if not np.isfinite([one["onset"], one["duration"]]).all():
+                continue
             begin = max(0, int(np.ceil((one["onset"] - first) * rate - 1e-6)))
             if one["description"] == _SKIPPED:
                 gaps.append((begin, begin + round(one["duration"] * rate)))
@@ -277,7 +285,10 @@ def _inflated_size(start: bytes, order: str) -> int:
 
 
 def _check_unsplit(file: Path) -> None:
-    """A FIF file is a chain of tags; one of them would name the file the recording goes on in."""
+    """A FIF file is a chain of tags; one of them would name the file the recording goes on in.
+
+    MNE follows a chain that leads back for ever.
+    """
     size, at = file.stat().st_size, 0
     with open_regular(file) as stream:
         while at + 16 <= size:
@@ -290,6 +301,8 @@ def _check_unsplit(file: Path) -> None:
                     "one that goes on in another",
                     "Save it unsplit, or as EDF+.",
                 )
-            if stored < 0 or following < 0 or 0 < following <= at:
+            if following < 0:
                 break
+            if stored < 0 or 0 < following <= at:
+                refuse_recording("EEG_READ", "tags of a FIF file that follow each other", "one that leads back")
             at = following or at + 16 + stored

@@ -357,7 +357,15 @@ FAULTS = (
         "a rate that the file cannot hold",
         "REJ",
         "EDF_LENGTH",
-        every_field(samples=(99999999, 12345678, 1000000, 10000)),
+        every_field(samples=(1000000, 999999, 100000, 10000)),
+    ),
+    kind(
+        "E30",
+        "more samples in a second than any recorder takes",
+        "REJ",
+        "EDF_SAMPLES",
+        edf_cases(*({"main": {"seconds": value}} for value in ("1e-9", "1e-320")), {"every": {"samples": 99999999}}),
+        3,
     ),
     kind("E30", "no samples in a data record", "REJ", "EDF_SAMPLES", every_field(samples=(0, -1, -99999, "-0"))),
 )

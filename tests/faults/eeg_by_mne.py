@@ -70,6 +70,15 @@ def _fif_split(folder: Path, variant: int) -> Path:
     return file
 
 
+def _fif_loop(folder: Path, variant: int) -> Path:
+    file = write_fif(folder / "rest_raw.fif", waves(variant) / 10)
+    content = bytearray(file.read_bytes())
+    # The second tag, behind the 36 bytes of the first, is followed by this place.
+    content[48:52] = struct.pack(">i", (36, 1, 20, 35)[variant])
+    file.write_bytes(content)
+    return file
+
+
 def _fif_gap(folder: Path, variant: int) -> Path:
     said = ("BAD boundary", "EDGE boundary", "boundary", "BAD boundary")[variant]
     return write_fif(folder / "rest_raw.fif", waves(variant) / 10, first=said)
@@ -135,5 +144,6 @@ FAULTS = (
     kind("E24", "an EEGLAB data set of epochs", "REJ", "EEG_READ", _set(trials=3), 2),
     kind("E27", "an EEGLAB data set with names in it", "FIX", "", _set(), 2),
     kind("E02", "a FIF recording that was cut", "REJ", "EEG_READ", _fif_cut),
+    kind("E02", "a FIF recording whose tags lead back", "REJ", "EEG_READ", _fif_loop),
     kind("E01", "a FIF recording that goes on elsewhere", "REJ", "EEG_PARTS", _fif_split, 2),
 )
