@@ -43,7 +43,8 @@ def run_check(file: Path, out: Path | None, *, strict: bool, private: Path | Non
     lines = check_lines(found, where)
     written = _written(found, out or folder / FOLDER)
     lines += ["", *written]
-    facts: dict[str, Any] = {**check_facts(found), "written": str(out or folder / FOLDER) if written[0] else ""}
+    at = summary.shown(out or folder / FOLDER) if written[0] else ""
+    facts: dict[str, Any] = {**check_facts(found), "written": at}
     screen.show("\n".join(lines), facts)
     if found.audit is not None:
         refuse_stops(

@@ -143,7 +143,8 @@ def run_explain(run: Path, records: Sequence[str], *, model: str, private: Path 
     keys = records or picks(comparison, work.study)
     with one_way(work):
         pages = explain_records(work, comparison, keys, model=chosen, listed=not records)
-    screen.show("\n".join(str(page) for page in pages), {"pages": [str(page) for page in pages], "model": chosen})
+    written = [summary.shown(page) for page in pages]
+    screen.show("\n".join(written), {"pages": written, "model": chosen})
 
 
 def run_robustness(run: Path, *, model: str, private: Path | None, screen: Screen) -> None:
@@ -174,7 +175,7 @@ def facts_of(outcome: Outcome) -> dict[str, Any]:
         "metrics": outcome.metrics,
         "without": {name: one.value for name, one in outcome.robustness.without.items()},
         "findings": [one.code for one in outcome.audit.findings],
-        "report": str(outcome.run.report),
+        "report": summary.shown(outcome.run.report),
     }
 
 
