@@ -50,6 +50,8 @@ class Candidate:
         Number of images.
     clock : bool
         Whether `time` is more than a date.
+    patient_id : str
+        PatientID of its header; empty where nobody looked or nothing is said.
     """
 
     records: tuple[int, ...]
@@ -57,6 +59,7 @@ class Candidate:
     time: np.datetime64 = _UNDATED
     slices: int = 1
     clock: bool = True
+    patient_id: str = ""
 
 
 @final
@@ -101,7 +104,7 @@ def find_candidates(search: Search) -> list[Candidate]:
     Raises
     ------
     DataError
-        ``COLUMN_ABSENT``, ``TABLE_JOIN``, ``FOLDER_ABSENT``; any refusal if reading is strict.
+        ``COLUMN_ABSENT``, ``TABLE_JOIN``, ``FOLDER_ABSENT``, ``PATIENT_MIX``; any refusal if reading is strict.
     ConfigError
         ``FILES_PATTERN``.
     """
@@ -112,8 +115,41 @@ def find_candidates(search: Search) -> list[Candidate]:
     )
     find = next(way for said, way in ways if said is not None)
     found = sorted(find(search), key=lambda candidate: candidate.files)
+    if search.source.folder is None:
+        found = _of_one_patient(search, found)
     search.notes.match(search.visits.joins.match(search.name, [candidate.records for candidate in found]))
     return [candidate for candidate in found if candidate.records]
+
+
+def _of_one_patient(search: Search, found: Sequence[Candidate]) -> list[Candidate]:
+    """Without files whose header names another patient of this cohort; a number nobody knows may be a pseudonym.
+
+    Raises
+    ------
+    DataError
+        ``PATIENT_MIX`` where what belongs to one record by name or path names several patients.
+    """
+    kept = []
+    for candidate in found:
+        others = search.visits.joins.records(PATIENT, candidate.patient_id)
+        if others and candidate.records and set(others).isdisjoint(candidate.records):
+            text = "A DICOM file whose PatientID is that of another patient of this cohort."
+            remedy = "Correct its name, its path or the table that lists it."
+            search.notes.refuse(
+                "ID_MISMATCH", search.name, text, key=search.visits.keys[candidate.records[0]], remedy=remedy
+            )
+        else:
+            kept.append(candidate)
+    named = [(record, one.patient_id) for one in kept for record in one.records if one.patient_id]
+    if len(set(named)) > len({record for record, _ in named}):
+        raise DataError(
+            "PATIENT_MIX",
+            place=f"modalities.{search.name}",
+            rule="DICOM files of one patient for each record",
+            found="files of several PatientID under one name or path",
+            remedy="Separate the patients into folders of their own, or find files by header with `id`.",
+        )
+    return kept
 
 
 def _by_header(search: Search) -> list[Candidate]:
@@ -166,7 +202,7 @@ def _series(search: Search, scan: DicomScan) -> Iterator[_Found]:
         files = [file.relative_to(search.root) for file in series.files]
         groups = [tuple(files)] if search.kind in _SLICES else [(file,) for file in files]
         time = series.time.astype("datetime64[s]")
-        made = tuple(Candidate((), group, time, len(group), series.clock) for group in groups)
+        made = tuple(Candidate((), group, time, len(group), series.clock, series.patient_id) for group in groups)
         yield _Found(series, made)
 
 

@@ -1,7 +1,8 @@
 """Bad CT series: D01 to D53 without those of radiographs.
 
-Deviations from the list: D25 is refused series by series (REJ), as no series of two patients can belong to a record;
-D41 and D42 have a code each, as a package helps only the first; implicit VR (D38) is DICOM's default and not noted.
+Deviations from the list: D25 stops a cohort (FAIL), while a single series read by itself is refused (REJ). D26 refuses
+only a PatientID that is another patient's of the cohort: one that nobody knows may be a pseudonym. D41 and D42 have a
+code each, as a package helps only the first. Implicit VR (D38) is DICOM's default and not noted.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.faults.dicom_enhanced import enhanced
 from tests.faults.dicom_files import NUMBER, Values, beside, count_of, every, one, pixels, series, slice_values, whole
-from tests.faults.dicom_reading import fault
+from tests.faults.dicom_reading import fault, read_cohort
 
 CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -36,7 +36,57 @@ def _same_place(folder: Path, variant: int) -> None:
     (folder / "other.dcm").write_bytes(whole(slice_values(variant, variant, stored=other)))
 
 
+CONTRACT = """
+[records]
+table = "visits.csv"
+patient_id = "P"
+record_id = "V"
+
+[label]
+table = "visits.csv"
+column = "Y"
+positive = "1"
+
+[modalities.ct]
+kind = "ct"
+files = "scans/{record_id}/"
+"""
+
+
+def _cohort(*patients: tuple[str, str]) -> Callable[[Path, int], Path]:
+    """A cohort whose CT lie in a folder for each record, with the PatientID that their headers say."""
+
+    def build(folder: Path, variant: int) -> Path:
+        (folder / "cohort.toml").write_text(CONTRACT)
+        (folder / "visits.csv").write_text(f"V,P,Y\nv1,{NUMBER},1\nv2,b,0\nv3,c,1\n")
+        for number, (record, patient) in enumerate(patients):
+            uid = f"1.2.{NUMBER}.{number}"
+            said = {"PatientID": patient, "SeriesInstanceUID": uid, "StudyInstanceUID": uid}
+            scans = folder / "scans" / record / str(number)
+            scans.parent.mkdir(parents=True, exist_ok=True)
+            series(scans, variant, edit=lambda k, count, said=said: said)  # type: ignore[misc]
+        return folder
+
+    return build
+
+
 COMPANY = (
+    fault(
+        "D25",
+        "two patients in the folder of a record",
+        "FAIL",
+        "PATIENT_MIX",
+        _cohort(("v1", NUMBER), ("v1", "someone else"), ("v2", "b")),
+        read=read_cohort,
+    ),
+    fault(
+        "D26",
+        "the folder of a record holds another patient of the cohort",
+        "REJ",
+        "ID_MISMATCH",
+        _cohort(("v1", NUMBER), ("v2", NUMBER), ("v3", "c")),
+        read=read_cohort,
+    ),
     fault(
         "D24",
         "two series in one folder",

@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest import mock
 
 from clinfuse.cohort.declarations import SOURCES
+from clinfuse.cohort.folder import read_export
 from clinfuse.io.dicom import read_ct, scan_dicom
 from clinfuse.io.policies import CtPolicy
 from tests.faults.fault import Fault
@@ -41,3 +42,8 @@ def fault(
     read: Callable[[Path, str], tuple[str, ...]] = read,
 ) -> Fault:
     return Fault(number, name, action, code, build, read, variants)  # type: ignore[arg-type]
+
+
+def read_cohort(path: Path, line: str) -> tuple[str, ...]:
+    """Codes of the ledger of a cohort; its first refusal is raised."""
+    return tuple(entry.code for entry in read_export(path, strict=True).ledger.entries)
