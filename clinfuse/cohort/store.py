@@ -155,6 +155,7 @@ class FolderStore(Store):
                 cache = Cache(export.folder, retry=retry)
                 self._prepared[modality.name] = self._obtained(modality, source, cache, key, strict, progress)
                 self._digests[modality.name] = self._prepared[modality.name].digests
+        shared_guard().rest()
         self.key = self._identity(keys)
         self.present = locked(np.stack([np.array(self._digests[m.name]) != "" for m in self.modalities], axis=1))
         self.ledger = export.ledger.plus(*(entry for m in self.modalities for entry in self._entries(m.name)))

@@ -22,7 +22,7 @@ from clinfuse.io.policies import ReaderPolicy
 from clinfuse.io.process import LostError, Process
 from clinfuse.io.readers import FileValue
 from clinfuse.io.values import Remark
-from clinfuse.io.wire import array_bytes, error_of, plain, value_of
+from clinfuse.io.wire import error_of, plain, value_of
 from clinfuse.io.worker import serve
 
 PROGRAM = (sys.executable, "-P", "-m", "clinfuse.io.guard")
@@ -32,6 +32,7 @@ _FILE_S = 20.0
 _NEXT_FILE_S = 0.1
 _BYTES_PER_S = 2e6
 _KEPT_BYTES = 2**29
+_RESTING_BYTES = 2**26
 _CAP_OFF = Remark(
     "CAP_OFF", "This system cannot limit the memory of the process that reads; its time is limited all the same."
 )
@@ -116,6 +117,12 @@ class Guard:
         with self._turn:
             self._end()
 
+    def rest(self) -> None:
+        """End the process if it holds much memory: for the end of a stretch of reading."""
+        with self._turn:
+            if self._process is not None and self._process.shared.size > _RESTING_BYTES:
+                self._end()
+
     def _value(self, answer: dict[str, Any]) -> FileValue:
         process = self._running()
         try:
@@ -128,7 +135,7 @@ class Guard:
         except (EOFError, LookupError, TypeError, ValueError):
             self._end()
             raise _lost(LostError(late=False)) from None
-        if array_bytes(answer["array"]) > _KEPT_BYTES:
+        if process.shared.size > _KEPT_BYTES:
             self._end()
         return value
 

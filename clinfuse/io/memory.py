@@ -48,7 +48,7 @@ class SharedMemory:
     def write(self, array: np.ndarray) -> None:
         """Put the numbers of an array at the start."""
         needed = array.nbytes
-        if needed > os.fstat(self._file.fileno()).st_size:
+        if needed > self.size:
             self._map = None
             os.ftruncate(self._file.fileno(), -(-needed // _STEP) * _STEP)
         np.copyto(self._start(needed).view(array.dtype).reshape(array.shape), array)
@@ -64,9 +64,14 @@ class SharedMemory:
         count = 1
         for length in shape:
             count *= length
-        if count * dtype.itemsize > os.fstat(self._file.fileno()).st_size:
+        if count * dtype.itemsize > self.size:
             raise EOFError
         return self._start(count * dtype.itemsize).view(dtype).reshape(shape)
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes, whether they are in use or not."""
+        return os.fstat(self._file.fileno()).st_size
 
     def fileno(self) -> int:
         """Of the file."""
@@ -79,5 +84,5 @@ class SharedMemory:
 
     def _start(self, size: int) -> np.ndarray:
         if self._map is None or len(self._map) < size:
-            self._map = mmap.mmap(self._file.fileno(), os.fstat(self._file.fileno()).st_size)
+            self._map = mmap.mmap(self._file.fileno(), self.size)
         return np.frombuffer(self._map, dtype=np.uint8, count=size)

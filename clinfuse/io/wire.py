@@ -7,7 +7,6 @@ Hounsfield units are whole numbers more often than not, comes as int16.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -115,8 +114,3 @@ def shared_array(head: dict[str, Any], shared: SharedMemory) -> np.ndarray:
     """
     ordered = shared.read(np.dtype(head["dtype"]), tuple(head["shape"]))
     return laid_out(ordered, head["axes"], tuple(head["flips"]))
-
-
-def array_bytes(head: dict[str, Any]) -> int:
-    """How many bytes the array takes in the shared memory."""
-    return math.prod(head["shape"]) * np.dtype(head["dtype"]).itemsize

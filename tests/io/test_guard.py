@@ -259,6 +259,15 @@ class TestProcess:
         assert guard._running()._process.pid != number
         guard.close()
 
+    def test_much_memory_is_given_back_when_reading_is_over(self, tmp_path: Path) -> None:
+        guard = Guard()
+        guard.rest()
+        for side, kept in ((8, True), (420, False)):
+            guard.read("mask", [image(tmp_path / "image.nii", np.zeros((side,) * 3, np.uint8))], POLICIES["mask"]())
+            guard.rest()
+            assert (guard._process is not None) == kept
+        guard.close()
+
     def test_memory_is_capped(self) -> None:
         for cap, expected in ((2**29, "READ_MEMORY"), (2**31, "")):
             guard = Guard(program=HOSTILE, memory_bytes=cap)
