@@ -306,8 +306,11 @@ def _files(out: _Lines, found: Survey, facts: FileFacts, systems: dict[tuple[str
     recording = bool(facts.seconds)
     name = _named("eeg" if recording else facts.folder if facts.folder != "." else "image", names)
     out.section(f"modalities.{name}", f"{facts.files} files {facts.suffix}, {facts.dated} of them dated")
-    kinds = ["eeg"] if recording else ["mr", "mask"] if facts.suffix.startswith(".nii") else ["xray"]
+    kinds = ["eeg"] if recording else ["mr", "mask", "ct"] if facts.suffix.startswith(".nii") else ["xray"]
     out.text("kind", kinds)
+    if not recording:
+        formats = {".nii": "nifti", ".nii.gz": "nifti", ".png": "png", ".tif": "tiff", ".tiff": "tiff"}
+        out.text("format", [formats.get(facts.suffix, "jpeg")], "for kind ct and xray")
     _whose(out, found, facts.places, systems)
     if not recording:
         return

@@ -74,9 +74,10 @@ def _window(modality: Modality, image: np.ndarray) -> tuple[float, float]:
 
 
 def _small(image: np.ndarray, side: int) -> np.ndarray:
-    """Every n-th pixel, so that the longer side has at most `side`."""
+    """Every n-th pixel, so that the longer side has at most `side`; of a much smaller image every pixel n times."""
     step = max(1, -(-max(image.shape) // side))
-    return image[::step, ::step]
+    times = max(1, side // max(image.shape))
+    return image[::step, ::step].repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _stretched(image: np.ndarray, down_mm: float, across_mm: float) -> np.ndarray:
