@@ -20,10 +20,12 @@ from typing import Any
 
 SECONDS_EACH = 10
 MEMORY = 4 * 2**30
+# Of all that stands in memory at once, libraries included: inputs have some kilobytes.
+MOST_KIB = 2**20
 
 
-class HangError(BaseException):
-    """An input that took too long; past every handler of exceptions."""
+class LimitError(BaseException):
+    """An input that took too long or too much; past every handler of exceptions."""
 
 
 def main() -> int:
@@ -53,7 +55,7 @@ def _by_mutation(given: argparse.Namespace) -> int:
         count += 1
         try:
             said = _timed(given.target, data)
-        except (Exception, HangError) as error:
+        except (Exception, LimitError) as error:
             return _report(given.target, data, error)
         if said not in seen:
             seen.add(said)
@@ -67,13 +69,16 @@ def _timed(target: str, data: bytes) -> str:
     from tests.fuzz.targets import outcome
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise HangError
+        raise LimitError
 
     signal.signal(signal.SIGPROF, stop)
     signal.setitimer(signal.ITIMER_PROF, SECONDS_EACH)
     faulthandler.dump_traceback_later(60 * SECONDS_EACH, exit=True)
     try:
-        return outcome(target, data)
+        said = outcome(target, data)
+        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > MOST_KIB:
+            raise LimitError
+        return said
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         faulthandler.cancel_dump_traceback_later()
@@ -87,11 +92,11 @@ def _report(target: str, data: bytes, error: BaseException) -> int:
             _timed(target, less)
         except type(error) as again:
             return _line(again) == _line(error)
-        except (Exception, HangError):
+        except (Exception, LimitError):
             return False
         return False
 
-    least = data if isinstance(error, HangError) else smaller(data, fails)
+    least = data if isinstance(error, LimitError) else smaller(data, fails)
     sys.stdout.write(f"{target}: {type(error).__name__} in {_line(error)}: {error}\n{least.hex()}\n")
     return 1
 
