@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import MappingProxyType
 from typing import final
 
 import numpy as np
@@ -31,6 +32,7 @@ _DICOM_KINDS = {"ct": ("CT",), "mr": ("MR",), "xray": ("CR", "DX", "MG")}
 # Kinds whose series are one image; every file of another is one.
 _SLICES = ("ct", "mr")
 _UNDATED = np.datetime64("NaT", "s")
+_NOBODY: Mapping[Path, tuple[int, ...]] = MappingProxyType({})
 
 
 @final
@@ -189,21 +191,36 @@ def _scan(search: Search, folder: Path) -> DicomScan:
     return scan_export(folder, root=search.root, without=[search.root / PRIVATE_FOLDER])
 
 
-def _series(search: Search, scan: DicomScan) -> Iterator[_Found]:
-    """The series that are of the kind and meet the declared filter; ids are not looked at."""
-    for error in scan.refused:
-        search.refuse(error)
+def _series(search: Search, scan: DicomScan, owner: Mapping[Path, tuple[int, ...]] = _NOBODY) -> Iterator[_Found]:
+    """The series that are of the kind and meet the declared filter; ids are not looked at.
+
+    Damaged files that are most likely slices of a series are its files: reading them refuses it.
+    """
+    _refuse_damaged(search, scan, owner)
     kept = [series for series in scan.series if series.modality in _DICOM_KINDS[search.kind]]
     chosen = [series for series in kept if search.source.series is None or meets(series, search.source.series)]
     others, unfit = len(scan.series) - len(kept), len(kept) - len(chosen)
     search.notes.tell("SERIES_KIND", search.name, others, "series of another kind are passed over.")
     search.notes.tell("SERIES_FILTER", search.name, unfit, "series that do not meet the filter are passed over.")
     for series in chosen:
-        files = [file.relative_to(search.root) for file in series.files]
+        slices = (*series.files, *series.damaged) if search.kind in _SLICES else series.files
+        files = [file.relative_to(search.root) for file in slices]
         groups = [tuple(files)] if search.kind in _SLICES else [(file,) for file in files]
         time = series.time.astype("datetime64[s]")
         made = tuple(Candidate((), group, time, len(group), series.clock, series.patient_id) for group in groups)
         yield _Found(series, made)
+
+
+def _refuse_damaged(search: Search, scan: DicomScan, owner: Mapping[Path, tuple[int, ...]]) -> None:
+    """Note what no reader will come across: damaged files that belong to no series and, by name, to no record alone."""
+    for error in scan.withheld:
+        search.refuse(error)
+    slices = search.kind in _SLICES
+    claimed = {file for series in scan.series for file in series.damaged} if slices else set()
+    for file, error in scan.errors.items():
+        rows = owner.get(file.relative_to(search.root), ())
+        if file not in claimed and (slices or not rows):
+            search.refuse(error, rows)
 
 
 def meets(series: DicomSeries, wanted: SeriesFilter) -> bool:
@@ -252,7 +269,7 @@ def _from_files(search: Search, found: Sequence[tuple[Path, tuple[int, ...]]]) -
     dated = search.visits.dated or search.source.series is not None or search.source.several is not None
     if search.source.in_dicom and (search.kind in _SLICES or dated):
         scans = scan_exported([[search.root / file for file in files] for files in _by_top(owner)])
-        scanned = [made for scan in scans for made in _series(search, scan)]
+        scanned = [made for scan in scans for made in _series(search, scan, owner)]
         candidates = []
         for candidate in (candidate for made in scanned for candidate in made.candidates):
             files = candidate.files

@@ -19,6 +19,7 @@ from clinfuse.io.geometry import plane_axes, stack_order
 _DATE = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})", re.ASCII)
 _TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.\d*)?", re.ASCII)
 _NO_CONTRAST = ("", "0", "n", "no", "none", "no contrast")
+_DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _UNKNOWN_TIME = np.datetime64("NaT", "s")
 
 
@@ -45,6 +46,9 @@ class DicomSeries:
         Size of the first image.
     clock : bool
         Whether `time` is more than a date.
+    damaged : tuple of Path
+        Files that cannot be read, in a folder that holds no other series: most likely slices of this one, which
+        would look whole without its first or last.
     """
 
     patient_id: str
@@ -59,6 +63,7 @@ class DicomSeries:
     rows: int
     columns: int
     clock: bool = True
+    damaged: tuple[Path, ...] = ()
 
 
 @final
@@ -82,6 +87,16 @@ class DicomScan:
     damaged: tuple[Path, ...]
     other: int
     refused: tuple[ClinfuseError, ...] = ()
+
+    @property
+    def errors(self) -> dict[Path, ClinfuseError]:
+        """Why each damaged file cannot be read."""
+        return dict(zip(self.damaged, self.refused[len(self.refused) - len(self.damaged) :], strict=True))
+
+    @property
+    def withheld(self) -> tuple[ClinfuseError, ...]:
+        """Refused links and folders."""
+        return self.refused[: len(self.refused) - len(self.damaged)]
 
 
 @final
@@ -207,11 +222,27 @@ def grouped(files: Sequence[Path], headers: Headers) -> DicomScan:
         else:
             groups.setdefault(header.key, []).append(header)
     series = tuple(_series(groups[key]) for key in sorted(groups))
-    return DicomScan(series, tuple(damaged), other, tuple(damaged.values()))
+    return DicomScan(_with_neighbours(series, damaged), tuple(damaged), other, tuple(damaged.values()))
+
+
+def _with_neighbours(series: tuple[DicomSeries, ...], damaged: Collection[Path]) -> tuple[DicomSeries, ...]:
+    """The series, each with the damaged files of folders that hold files of no other."""
+    holds: dict[Path, set[int]] = {}
+    for number, one in enumerate(series):
+        for file in one.files:
+            holds.setdefault(file.parent, set()).add(number)
+    beside: dict[int, list[Path]] = {}
+    for file in damaged:
+        numbers = holds.get(file.parent, set())
+        if len(numbers) == 1:
+            beside.setdefault(min(numbers), []).append(file)
+    return tuple(replace(one, damaged=tuple(beside.get(number, ()))) for number, one in enumerate(series))
 
 
 def image_header(file: Path) -> DicomHeader | None:
     """What the index needs of one file; None for what is not DICOM, for an object without an image and a localizer.
+
+    An empty file, and one that is named as DICOM and is none, are damaged.
 
     Raises
     ------
@@ -220,7 +251,11 @@ def image_header(file: Path) -> DicomHeader | None:
     """
     check_regular(file)
     if not looks_like_dicom(file):
-        return None
+        if file.stat().st_size and file.suffix.casefold() not in _DICOM_SUFFIXES:
+            return None
+        found = "another kind of file" if file.stat().st_size else "an empty file"
+        code = "DCM_FORMAT" if file.stat().st_size else "DCM_EMPTY"
+        raise DataError(code, place="DICOM file", rule="a DICOM file", found=found, remedy="Export the file again.")
     dataset = read_elements(file, pixels=False)
     modality = text(dataset, "Modality")
     if "Rows" not in dataset:

@@ -54,10 +54,31 @@ def test_files_are_in_slice_order_and_can_be_read(export: Path, stored_volume: n
 def test_what_is_left_out_is_counted(export: Path) -> None:
     whole = (export / "a" / "IM001").read_bytes()
     (export / "cut").write_bytes(whole[:500])
+    (export / "note.dcm").write_text("The export was interrupted.")
     scan = scan_dicom(export)
-    assert [file.name for file in scan.damaged] == ["cut"]
-    assert scan.other == 3
+    assert {file.name: error.code for file, error in scan.errors.items()} == {
+        "cut": "DCM_TRUNCATED",
+        "empty": "DCM_EMPTY",
+        "note.dcm": "DCM_FORMAT",
+    }
+    assert scan.other == 2
     assert len(scan.series) == 3
+
+
+def test_a_damaged_file_belongs_to_the_series_it_lies_beside(
+    tmp_path: Path, slice_file: Writer, stored_volume: np.ndarray
+) -> None:
+    for number in range(4):
+        slice_file(tmp_path / "one" / f"{number}", stored_volume[number], float(number))
+        slice_file(tmp_path / "two" / f"{number}", stored_volume[number], float(number), SeriesInstanceUID="1.2.3")
+    slice_file(tmp_path / "two" / "other", stored_volume[0], 0.0, SeriesInstanceUID="1.2.4")
+    for place in ("one", "two"):
+        (tmp_path / place / "4").write_bytes((tmp_path / place / "3").read_bytes()[:400])
+    by_uid = {series.series_uid: series for series in scan_dicom(tmp_path).series}
+    assert [file.name for file in by_uid.pop("1.2.3").damaged] == []
+    assert [file.name for file in by_uid.pop("1.2.4").damaged] == []
+    (alone,) = by_uid.values()
+    assert [file.name for file in alone.damaged] == ["4"]
 
 
 def test_two_patients_are_never_one_series(tmp_path: Path, slice_file: Writer, stored_volume: np.ndarray) -> None:

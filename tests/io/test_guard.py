@@ -270,7 +270,7 @@ class TestProcess:
 
     def test_memory_is_capped(self) -> None:
         for cap, expected in ((2**29, "READ_MEMORY"), (2**31, "")):
-            guard = Guard(program=HOSTILE, memory_bytes=cap)
+            guard = Guard(program=HOSTILE, memory_bytes=cap, seconds=250)
             assert guard.start()
             (answer,) = guard.ask("take", [{}])
             assert getattr(answer, "code", "") == expected

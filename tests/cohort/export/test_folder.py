@@ -15,6 +15,7 @@ from clinfuse.cohort.folder import read_export
 from clinfuse.cohort.ledger import Match
 from clinfuse.cohort.records import FileSources, TableSources
 from clinfuse.errors import ClinfuseError, ConfigError, DataError
+from clinfuse.io.dicom import read_ct
 
 
 def files_of(export, name):
@@ -238,6 +239,18 @@ def test_a_damaged_recording_is_refused_with_the_code_of_its_reader(hospital, tm
     read = read_export(folder)
     assert files_of(read, "eeg")["A1"] == (Path("EEG/E1_night.edf"),)
     assert sum(count for code, count in read.ledger.refused.items() if code.startswith(("EDF", "EEG"))) == 1
+
+
+def test_a_series_is_not_taken_for_whole_where_its_last_slice_is_damaged(hospital, tmp_path):
+    folder = hospital.write(tmp_path / "x")
+    whole = {name: files for name, files in files_of(read_export(folder), "ct").items() if files}
+    record, files = next(iter(whole.items()))
+    last = folder / files[-1]
+    last.write_bytes(last.read_bytes()[:400])
+    read = read_export(folder)
+    assert set(files_of(read, "ct")[record]) == set(files)
+    with pytest.raises(DataError, match="DCM_"):
+        read_ct([folder / file for file in files_of(read, "ct")[record]])
 
 
 def test_day_only_index_times_keep_what_was_made_that_day(hospital, tmp_path):
