@@ -36,6 +36,7 @@ from clinfuse.io.dicom_walk import (
     BINARY,
     EXPLICIT,
     IMPLICIT,
+    PIXEL_DATA,
     UNDEFINED,
     Coding,
     MoreNeeded,
@@ -213,7 +214,16 @@ def _parsed(data: bytes, total: int, *, pixels: bool) -> Elements:
         found = _data_set(data, start, total, syntax)
     if bare and _CLASS not in found.places:
         _refuse("DCM_FORMAT", "a DICOM file", "another kind of file", "Export the image again as DICOM.")
+    if pixels:
+        _check_pixels(found)
     return replace(found, remarks=found.remarks + _BARE) if bare else found
+
+
+def _check_pixels(found: Elements) -> None:
+    """Pixels that end inside the file. A header alone need not have them: it still says whose slice was cut."""
+    _, start, length = found.places.get(PIXEL_DATA, (b"", 0, 0))
+    if length != UNDEFINED and start + length > len(found.data):
+        truncated()
 
 
 def _data_set(data: bytes, start: int, total: int, syntax: str) -> Elements:

@@ -54,8 +54,6 @@ def walk(data: bytes, pos: int, total: int, coding: Coding) -> Places:
                 break
         tag, vr, start, length = head(data, pos, coding, total)
         if tag == PIXEL_DATA:
-            if length != UNDEFINED and start + length > total:
-                truncated()
             places[tag] = vr, start, length
             break
         if length == UNDEFINED or vr == b"SQ" or data[start : start + 4] == _ITEM_BYTES:
