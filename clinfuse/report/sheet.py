@@ -18,7 +18,6 @@ from clinfuse.report.html import render, write_text
 from clinfuse.report.thumbnails import thumbnail
 
 PER_PAGE = 60
-_WIDTHS = {"eeg": 500, "xray": 190}  # CSS pixels of a tile at least
 _ORDER = (
     "In the order of suspicion: refused (1000), the same content under another patient (100), what was remarked of it "
     "(10 for each code), a summary feature far from the others (its distance in robust standard deviations, at most "
@@ -117,8 +116,7 @@ def _pages(cohort: Cohort, name: str, folder: Path) -> list[Sheet]:
             "sheet.html",
             title=title,
             order=_ORDER,
-            wide=cohort.modality(name).windowed,
-            least=_WIDTHS.get(cohort.modality(name).kind, 330),
+            kind=cohort.modality(name).kind,
             tiles=_tiles(cohort, name, part),
             files=files,
             number=number,

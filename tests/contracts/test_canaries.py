@@ -109,7 +109,7 @@ def test_a_scan_shows_names_of_columns_and_nothing_else_of_the_export(tmp_path: 
     write_export(home / "export", mark)
     commands = (("scan", "export", "--out", "draft.toml"), ("scan", "export", "--json", "--out", "again.toml"))
     ran = run_marked(tmp_path, mark, [{"arguments": one} for one in commands])
-    assert [code for code, _ in ran.codes] == [0, 0]
+    assert [code for code, _ in ran.codes] == [1, 1]
     words = {word: place for word, place in sought(mark).items() if not place.startswith("column of")}
     assert hits(ran, words, tmp_path, home.name) == []
 
