@@ -81,7 +81,8 @@ class Peer:
         python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         if not python.exists():
             venv.create(place, with_pip=True)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+            alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True, env=alone)
         command = [str(python), str(Path(__file__).parent / "peers" / script), *arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -311,7 +312,7 @@ def main() -> None:
         print(json.dumps(figures))
         return
     for one in figures:
-        print(f"{one['name']:40} {one['value']:10.3f}   {one['target']!s:8} {'' if one['holds'] else 'MISSED'}")
+        print(f"{one['name']:40} {one['value']:10.3g}   {one['target']!s:8} {'' if one['holds'] else 'MISSED'}")
 
 
 if __name__ == "__main__":

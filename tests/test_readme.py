@@ -51,6 +51,15 @@ def test_the_cohort_file_of_the_readme_is_one() -> None:
     assert list(contract.modalities) == ["eeg", "labs"]
 
 
+def test_the_number_of_bad_inputs_is_the_one_that_is_tried() -> None:
+    from tests.faults.tally import all_faults
+
+    faults = all_faults()
+    kinds, files = re.findall(r"([\d,]+) kinds of it, ([\d,]+) files, are tried", README)[0]
+    assert int(kinds.replace(",", "")) == len(faults)
+    assert int(files.replace(",", "")) == sum(fault.variants for fault in faults)
+
+
 @pytest.mark.slow
 def test_the_first_program_runs_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

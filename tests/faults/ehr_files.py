@@ -250,7 +250,7 @@ FAULTS = (
     asked("H12", "semicolons where commas are declared", "TABLE_DELIMITER", divided, {}, comma=False),
     asked("H12", "semicolons and decimal commas", "EHR_RAGGED", divided, {}, comma=True),
     as_written("H25", "two columns of one name", "TABLE_COLUMNS", changed, how="name"),
-    as_written("H26", "an empty file", "TABLE_EMPTY", lambda folder, variant: put(folder, "\n" * variant)),
+    as_written("H26", "a table without any text", "TABLE_EMPTY", lambda folder, variant: put(folder, "\n" * variant)),
     as_written(
         "H26",
         "a header and nothing below",
