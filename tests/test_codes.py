@@ -51,6 +51,9 @@ def met() -> dict[str, str]:
 
 
 MET = met()
+EXPECTED = "\n".join(
+    file.read_text(encoding="utf-8") for file in sorted((ROOT / "tests").rglob("*.py")) if file != Path(__file__)
+)
 LISTED = {match[0]: match for match in LINE.findall(PAGE)}
 
 
@@ -61,6 +64,11 @@ def test_every_code_has_a_line() -> None:
 
 def test_every_line_is_of_a_code_that_can_be_met() -> None:
     assert sorted(set(LISTED) - set(MET)) == []
+
+
+def test_every_code_is_expected_by_some_test() -> None:
+    words = set(re.findall(r"\w+", EXPECTED))
+    assert sorted(set(MET) - words) == []
 
 
 def test_every_code_stands_once_and_in_the_order_of_the_alphabet() -> None:

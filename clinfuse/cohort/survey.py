@@ -123,7 +123,8 @@ def survey(folder: Path | str) -> Survey:
     dicom, refused, images = survey_dicom(root)
     files = list(regular_files(root))
     named, more = survey_named(root, files)
-    tables, places, others = _tables(root, [file for file in files if suffix_of(file) in TABLE_SUFFIXES])
+    written = [file for file in files if suffix_of(file) in TABLE_SUFFIXES]
+    tables, places, others = _tables(root, written[:_MOST_TABLES])
     refused += more + others
     if not (images or named or tables or refused):
         raise DataError(
@@ -135,16 +136,15 @@ def survey(folder: Path | str) -> Survey:
         )
     places += [place for images_of in dicom for place in images_of.places]
     places += [place for files_of in named for place in files_of.places]
-    return Survey(
-        dicom, named, tuple(tables), meetings(places), dict(sorted(refused.items())), max(0, others["TABLES_LEFT"])
-    )
+    left = max(0, len(written) - _MOST_TABLES)
+    return Survey(dicom, named, tuple(tables), meetings(places), dict(sorted(refused.items())), left)
 
 
 def _tables(root: Path, files: Sequence[Path]) -> tuple[list[TableFacts], list[Place], Counter[str]]:
     tables: list[TableFacts] = []
     places: list[Place] = []
     refused: Counter[str] = Counter()
-    for file in files[:_MOST_TABLES]:
+    for file in files:
         try:
             found = survey_tables(root, file)
         except ClinfuseError as error:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.errors import ConfigError, StorageError
+from clinfuse.errors import ConfigError
 from clinfuse.evaluation.answer import Answer, Difference, decide, paired_difference
 from clinfuse.evaluation.best_single import Comparator, chosen_single, named_single
 from clinfuse.evaluation.crossval import CrossValidation, Running, run_models, silent
@@ -351,16 +351,6 @@ def _singles(
 
 def _write(comparison: Comparison, results: Path) -> None:
     every = Predictions.concat([one.withheld for one in comparison.models.values()])
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        raise StorageError(
-            "RESULTS_WRITE",
-            place="results folder",
-            rule="must be writable",
-            found="a failed write",
-            remedy="Choose another folder.",
-        ) from None
     every.to_parquet(results / "predictions.parquet")
 
 

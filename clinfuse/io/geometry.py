@@ -64,15 +64,9 @@ def nearest_ras(array: Voxels, affine: Affine) -> tuple[Voxels, Affine]:
     """The same image with axes permuted and flipped so that x runs to the right, y to anterior, z to superior.
 
     Nothing is resampled; the array is a view. The affine is float64 (4, 4), voxel index to RAS+ mm.
-
-    Raises
-    ------
-    DataError
-        ``IMAGE_AXES`` where two axes of the image have one nearest direction.
+    Only for an affine that can be inverted, as the readers make sure of.
     """
     turn = io_orientation(affine)
-    if np.isnan(turn).any():
-        _refuse("IMAGE_AXES", "three axes in three directions", "axes that cannot be told apart")
     return apply_orientation(array, turn), affine @ inv_ornt_aff(turn, array.shape)
 
 

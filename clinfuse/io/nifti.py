@@ -49,7 +49,7 @@ def read_nifti(file: Path, *, unit: Literal["HU", "label", "arbitrary"], policy:
         ``NIFTI_OPEN``, ``NIFTI_EMPTY``, ``NIFTI_FORMAT``, ``NIFTI_PAIR``, ``NIFTI_DAMAGED``, ``NIFTI_CHECKSUM``,
         ``NIFTI_TRUNCATED``, ``NIFTI_DIMS``, ``NIFTI_AXES``, ``NIFTI_TYPE``, ``NIFTI_UNITS``, ``NIFTI_SCALE``,
         ``NIFTI_AFFINE``, ``NIFTI_SPACING``, ``NIFTI_ORIENTATION``, ``NIFTI_FORMS``, ``NIFTI_TIME``, ``NIFTI_NAN``,
-        ``NIFTI_LABELS``, ``CT_RANGE``, ``IMAGE_AXES``, ``VOLUME_FINITE``, ``BOMB``.
+        ``NIFTI_LABELS``, ``CT_RANGE``, ``VOLUME_FINITE``, ``BOMB``.
 
     References
     ----------

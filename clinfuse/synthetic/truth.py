@@ -236,7 +236,7 @@ def read_truth(folder: Path) -> Truth:
         settings = SyntheticSettings(**fields)
         files = {record: {name: tuple(paths) for name, paths in of.items()} for record, of in listed.items()}
         return Truth(settings, _from_table(table), files)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise StorageError(
             "TRUTH_READ",
             place="truth",

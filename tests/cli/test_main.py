@@ -124,7 +124,9 @@ def test_a_fault_tells_its_kind_and_place_and_nothing_of_its_text(
     said = capsys.readouterr()
     assert "Mustermann" not in said.out + said.err
     assert "Traceback" not in said.err
-    assert json.loads(said.out)["error"]["kind"] == "KeyError"
+    error = json.loads(said.out)["error"]
+    assert (error["code"], error["kind"]) == ("FAULT", "KeyError")
+    assert "error     FAULT\n" in said.err
     assert "clinfuse/cli/" in said.err
 
 

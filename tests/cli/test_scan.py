@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,16 @@ def test_an_earlier_draft_is_never_written_over(export: Path, capsys: Said) -> N
     assert main(["scan", str(export)]) == 3
     assert "DRAFT_EXISTS" in capsys.readouterr().err
     assert (export / "cohort.draft.toml").read_text(encoding="utf-8") == "# mine\n"
+
+
+def test_a_draft_that_cannot_be_written_is_said_before_anything_is_read(
+    export: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    # Rights of a folder do not bind an administrator, who may run the tests.
+    monkeypatch.setattr("os.access", lambda place, mode: mode != os.W_OK or Path(place) != export)
+    assert main(["scan", str(export)]) == 3
+    assert "DRAFT_WRITE" in capsys.readouterr().err
+    assert not (export / "cohort.draft.toml").exists()
 
 
 def test_files_that_cannot_be_read_are_counted_and_give_exit_code_1(export: Path, capsys: Said) -> None:

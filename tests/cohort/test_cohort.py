@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -181,6 +182,11 @@ class TestChoosing:
         labs[0, 0] = 5
         assert cohort.arrays("labs")[0, 0] == 0
 
+    def test_only_signals_have_windows(self) -> None:
+        for cohort in (synthetic(), synthetic()[[3, 1]]):
+            with pytest.raises(DataError, match=r"\[WINDOWS_NONE\]"):
+                cohort.window_mask("labs")
+
     def test_it_is_no_array(self) -> None:
         with pytest.raises(DataError, match="COHORT_ARRAY"):
             np.asarray(synthetic())
@@ -241,6 +247,17 @@ class TestArrays:
         said = {"arrays": {"labs": np.ones((3, 2))}, "labels": [0, 1, 0], "kinds": {"labs": "ehr"}, **change}
         with pytest.raises((DataError, ConfigError), match=code):
             Cohort.from_arrays(said.pop("arrays"), **said)
+
+    def test_every_column_has_its_declaration(self) -> None:
+        assert Modality("labs", "ehr", (1,), columns=(Column("a"),)).shape == (1,)
+        with pytest.raises(ConfigError, match=r"\[MODALITY_COLUMNS\].*found 1 declarations"):
+            Modality("labs", "ehr", (2,), columns=(Column("a"),))
+
+    @pytest.mark.parametrize("column", ["patient_ids", "keys", "labels", "sites", "times", "splits", "attributes"])
+    def test_every_record_stands_in_every_column(self, cohort: Cohort, column: str) -> None:
+        records = cohort._store.records
+        with pytest.raises(DataError, match=r"\[RECORD_LENGTHS\]"):
+            replace(records, **{column: getattr(records, column)[:-1]})
 
     def test_an_image_that_is_partly_nan_is_refused(self) -> None:
         ct = np.ones((2, 1, 2, 2, 2))

@@ -82,6 +82,8 @@ def test_too_few_good_channels_are_refused_until_the_user_accepts_them() -> None
     with pytest.raises(DataError, match=r"\[EEG_BAD_CHANNELS\].*6 of 10.*`least_channels = 0.6`"):
         prepare_eeg(value, modality())
     assert prepare_eeg(value, modality(least_channels=0.6)).array.any()
+    with pytest.raises(DataError, match=r"\[EEG_CHANNELS\].*10 channels; found 9"):
+        prepare_eeg(signal(NAMES[:9]), replace(modality(), channels=()))
     few = signal(NAMES[:6])
     with pytest.raises(DataError, match=r"\[EEG_CHANNEL\].*O2.*`least_channels = 0.6`"):
         prepare_eeg(few, modality())

@@ -187,6 +187,14 @@ def test_bad_files_are_counted_by_code_and_stop_nothing(tmp_path: Path) -> None:
     assert [table.file for table in found.tables] == ["visits.csv"]
 
 
+@pytest.mark.parametrize(("written", "left"), [(59, 0), (60, 0), (63, 3)])
+def test_tables_beyond_the_first_sixty_are_counted(tmp_path: Path, written: int, left: int) -> None:
+    for number in range(written):
+        (tmp_path / f"t{number:02d}.csv").write_text("PATNR,AGE\n0012,50\n0013,61\n", encoding="utf-8")
+    found = survey(tmp_path)
+    assert (len(found.tables), found.left) == (written - left, left)
+
+
 def test_a_folder_without_anything_known_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="SURVEY_EMPTY"):
         survey(tmp_path)

@@ -6,12 +6,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.errors import ConfigError, DataError, LockedError, StorageError, TrainingError
+from clinfuse.errors import ConfigError, DataError, StorageError, TrainingError
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.folds import Scheme, deal, scored
 from clinfuse.evaluation.identity import describe
-from clinfuse.evaluation.lock import locked
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.late import LateFusion
@@ -212,39 +211,6 @@ def test_a_learner_that_cannot_be_stored_is_fitted_again_and_must_say_the_same(c
 
 class Steady(LogisticRegression):
     """A learner of the user's own."""
-
-
-def test_one_process_at_a_time_works_on_a_fold(cohort, fusion, tmp_path):
-    with locked(tmp_path / "folds" / "0-0" / "LOCK"), pytest.raises(LockedError, match="FOLD_LOCKED"):
-        cross_validate(fusion, cohort, folds=2, results=tmp_path)
-    cross_validate(fusion, cohort, folds=2, results=tmp_path)
-
-
-@pytest.mark.parametrize("owner", ["ended", "reused", "unreadable", "elsewhere"])
-def test_a_lock_is_taken_over_only_when_its_process_has_surely_ended(tmp_path, owner):
-    import os
-    import platform
-    import subprocess
-    import sys
-
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    said = {"host": platform.node(), "pid": ended.pid, "started": ""}
-    if owner == "reused":
-        said = {"host": platform.node(), "pid": os.getpid(), "started": "an earlier process of this number"}
-    if owner == "elsewhere":
-        said["host"] = "another machine"
-    file = tmp_path / "0-0" / "LOCK"
-    file.parent.mkdir()
-    file.write_text("{" if owner == "unreadable" else json.dumps(said))
-    if owner in ("unreadable", "elsewhere"):
-        with pytest.raises(LockedError, match="FOLD_LOCKED"), locked(file):
-            pass
-        assert file.exists()
-        return
-    with locked(file):
-        assert json.loads(file.read_text())["pid"] == os.getpid()
-    assert not file.exists()
 
 
 def test_holdout_tests_fifteen_percent_once(cohort, cohort_of):

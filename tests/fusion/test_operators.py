@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from clinfuse.errors import ConfigError
 from clinfuse.fusion.operators import (
     ConcatFusion,
     ConcatMLPFusion,
@@ -102,3 +104,8 @@ def test_which_operators_model_interactions_between_modalities() -> None:
     assert not additive(made("gated"))
     assert not additive(made("product"))
     assert isinstance(made("concat-mlp"), ConcatMLPFusion)
+
+
+def test_an_operator_that_nobody_registered_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"\[OPERATOR_UNKNOWN\].*gated.*found 'meen'"):
+        made("meen")

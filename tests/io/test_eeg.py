@@ -319,6 +319,8 @@ def test_a_unit_that_cannot_be_true_is_asked_for(tmp_path: Path, unit: str, writ
     with pytest.raises(DataError, match=rf"\[EEG_UNIT\].*`unit = \"{written}\"`"):
         read_eeg(file)
     signal = read_eeg(file, policy=EegPolicy(unit=written))
+    # A unit that the file does not state at all is not contradicted.
+    assert [remark.code for remark in signal.remarks] == (["EEG_UNIT_STATED"] if unit else [])
     np.testing.assert_allclose(signal.array[0], 10.0 * np.arange(8), rtol=1e-5)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clinfuse.errors import ConfigError, DataError, DataWarning
 from clinfuse.io.cells import decimal_number
-from clinfuse.io.ehr import ColumnRule, column_levels, read_ehr
+from clinfuse.io.ehr import ColumnRule, column_levels, read_column, read_ehr
 from clinfuse.io.tables import Dialect
 from clinfuse.io.times import parse_times, read_times
 
@@ -19,6 +19,11 @@ COMMA = Dialect(decimal=",")
 
 def column(*cells: str) -> pd.DataFrame:
     return pd.DataFrame({"x": list(cells)}, dtype=object)
+
+
+def told(name: str, cells: list[str], rule: ColumnRule) -> dict[str, int]:
+    """How many cells of a column became something else, by code."""
+    return {one.code: one.number for one in read_column(name, pd.Series(cells, dtype=object), rule, Dialect()).told}
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1), st.sampled_from([".", ","]))
@@ -106,6 +111,7 @@ def test_text_and_limits_are_left_out_where_declared() -> None:
     with pytest.warns(DataWarning, match=r"2 cells without a number|1 limits"):
         found = read_ehr(column("1", "<3", "neg", "12 (H)"), {"x": rule})["x"]
     np.testing.assert_array_equal(found, [1.0, 3.0, np.nan, np.nan])
+    assert told("x", ["1", "<3", "neg", "12 (H)"], rule) == {"EHR_CENSORED": 1, "EHR_TEXT": 2}
     with pytest.raises(DataError, match="other decimal sign"):
         read_ehr(column("1,5"), {"x": rule})
 
@@ -117,6 +123,7 @@ def test_undeclared_levels_may_have_a_level_of_their_own() -> None:
     rule = ColumnRule("category", levels=("m", "f"), unlisted="other")
     with pytest.warns(DataWarning, match="1 cells with a level that is not declared"):
         assert read_ehr(column("m", "x"), {"x": rule})["x"].tolist() == [0.0, 2.0]
+    assert told("x", ["m", "x", "y"], rule) == {"EHR_UNLISTED": 2}
     assert column_levels(column("m")["x"], rule) == ("m", "f", "other")
 
 

@@ -103,3 +103,8 @@ def outcome(file: Path, policy: XrayPolicy) -> str:
     except DataError as error:
         return error.code
     return "read"
+
+
+def test_a_picture_that_is_not_there_is_refused_without_its_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^\[PICTURE_OPEN\](?!.*Mustermann)"):
+        read_xray(tmp_path / "Mustermann.png", policy=PNG)

@@ -54,6 +54,16 @@ def test_an_enhanced_image_is_the_series_it_was_made_from(tmp_path: Path, own: b
     assert len(found.files) == count
 
 
+def test_damaged_groups_of_frames_are_refused(tmp_path: Path) -> None:
+    sound = whole(enhanced_values(0))
+    # The kind of value of PixelValueTransformationSequence, which all frames share, is no kind.
+    damaged = sound.replace(b"\x28\x00\x45\x91SQ", b"\x28\x00\x45\x91S\xff")
+    assert damaged != sound
+    (tmp_path / "enhanced.dcm").write_bytes(damaged)
+    with pytest.raises(DataError, match=r"\[DCM_ENHANCED\]"):
+        read_ct(tmp_path / "enhanced.dcm")
+
+
 def test_every_frame_is_rescaled_by_its_own_slope(tmp_path: Path) -> None:
     def edit(k: int, count: int) -> dict[str, object]:
         return {"PixelValueTransformationSequence": [{"RescaleSlope": f"{1 + k}", "RescaleIntercept": "-1000"}]}

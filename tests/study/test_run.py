@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clinfuse.errors import ConfigError, DataError, LockedError, StorageError
+from clinfuse.errors import ConfigError, DataError, LockedError, StorageError, TrainingError
 from clinfuse.evaluation.lock import locked
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.study.config import load_study
@@ -145,7 +145,7 @@ def test_a_fold_that_another_process_works_on_is_refused_by_name(study_file: Pat
     work = prepare(load_study(study_file))
     with locked(work.run.path / "folds" / "0-1" / "LOCK"), pytest.raises(LockedError, match="FOLD_LOCKED"):
         list(work.do(["0-1"]))
-    with pytest.raises(ConfigError, match="one of 0-0, 0-1, 0-2"):
+    with pytest.raises(ConfigError, match=r"\[FOLD_NAME\].*one of 0-0, 0-1, 0-2"):
         list(work.do(["0-7"]))
     assert [fold for fold, _ in work.do(["0-1"])] == ["0-1"] * 4
 
@@ -292,3 +292,23 @@ def test_what_a_worker_says_reaches_whoever_started_it(study_file: Path) -> None
     lost = Work(work.study, unknown, work.cohort, work.models, work.jobs)
     with pytest.raises(StorageError, match="RUN_ABSENT"):
         run_pool(lost, 1, private=None, agreed=False, advance=lambda done, total: None)
+
+
+@pytest.mark.parametrize(
+    ("program", "found"),
+    [
+        ("raise SystemExit(7)", r"a fault \(exit code 7\)"),
+        ("print('Erika Mustermann'); raise SystemExit(1)", r"a fault \(exit code 1\)"),
+        ("import os; os.kill(os.getpid(), 9)", r"the end of the process by the system.* \(exit code -9\)"),
+    ],
+)
+def test_a_worker_that_ends_without_a_word_is_lost(
+    study_file: Path, monkeypatch: pytest.MonkeyPatch, program: str, found: str
+) -> None:
+    def start(*_: object, **__: object) -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+
+    monkeypatch.setattr("clinfuse.study.pool._start", start)
+    work = prepare(load_study(study_file))
+    with pytest.raises(TrainingError, match=rf"\[WORKER_LOST\](?!.*Mustermann).*{found}"):
+        run_pool(work, 1, private=None, agreed=False, advance=lambda done, total: None)

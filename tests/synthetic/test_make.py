@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,22 @@ def test_a_folder_with_something_else_is_left_alone(other: str, tmp_path: Path) 
     with pytest.raises(ConfigError, match=r"\[SYNTHETIC_FOLDER\]"):
         make_cohort("small", records=3, out=tmp_path)
     assert _hashes(tmp_path) == before
+
+
+def test_a_cohort_of_embeddings_has_no_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\[SYNTHETIC_LEVEL\]"):
+        write_cohort(tmp_path, preset("embedding", records=5))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["settings.json", "latents.csv", "files.json"])
+@pytest.mark.parametrize("content", ["", "3", "[3]", '{"a": 1}', "a,b\n1,2\n"])
+def test_a_truth_that_was_changed_is_not_believed(tidy: Path, tmp_path: Path, name: str, content: str) -> None:
+    shutil.copytree(tidy / "truth", tmp_path / "truth")
+    read_truth(tmp_path)
+    (tmp_path / "truth" / name).write_text(content, encoding="utf-8")
+    with pytest.raises(StorageError, match=r"\[TRUTH_READ\]"):
+        read_truth(tmp_path)
 
 
 def test_both_forms_of_a_cohort_give_the_same_arrays_and_labels(tidy_cohort: Cohort, messy_cohort: Cohort) -> None:

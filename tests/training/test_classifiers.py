@@ -14,6 +14,7 @@ from clinfuse.errors import ConfigError, DataError, StorageError, TrainingError
 from clinfuse.training.early import EarlyFusion, features_of
 from clinfuse.training.joint import HybridFusion, JointFusion
 from clinfuse.training.late import LateFusion
+from clinfuse.training.learners import Brought
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.store import load_model, save_model, train_final
 from clinfuse.training.unimodal import Unimodal
@@ -231,3 +232,18 @@ def test_a_brought_learner_is_not_stored(make_films, tmp_path):
     assert not model.stored_
     with pytest.raises(StorageError, match="STORE_LEARNER"):
         save_model(model, tmp_path / "model")
+
+
+def test_a_brought_encoder_is_not_stored(make_films, tmp_path):
+    def build(shape):
+        return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), 5))
+
+    model = JointFusion(encoders={"film": build}, options=QUICK).fit(make_films(48))
+    with pytest.raises(StorageError, match=r"\[STORE_ENCODER\]"):
+        save_model(model, tmp_path / "model")
+    assert not (tmp_path / "model" / "model.json").exists()
+
+
+def test_nothing_is_made_up_about_how_a_brought_learner_adds_up():
+    with pytest.raises(ConfigError, match=r"\[EXPLAIN_LEARNER\]"):
+        Brought(KNeighborsClassifier(5)).contributions(np.zeros((1, 2)))

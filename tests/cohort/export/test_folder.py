@@ -7,12 +7,14 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.uid import MRImageStorage
 
 from clinfuse.cohort.folder import read_export
-from clinfuse.cohort.ledger import Match
+from clinfuse.cohort.ledger import Ledger, Match
 from clinfuse.cohort.records import FileSources, TableSources
 from clinfuse.errors import ClinfuseError, ConfigError, DataError
 from clinfuse.io.dicom import read_ct
@@ -269,3 +271,24 @@ def test_a_declared_but_later_known_column_is_no_input(hospital, tmp_path):
     assert [column.name for column in read.modalities[3].columns] == ["AGE", "SEX", "ALCOHOL"]
     with pytest.raises(ConfigError, match=r"LEAK_AFTER.*LAST_SEEN"):
         read_export(hospital.write(tmp_path / "y", contract + 'inputs = ["AGE", "LAST_SEEN"]\n'))
+
+
+def test_what_a_search_passes_over_is_counted(hospital, tmp_path):
+    folder = hospital.write(tmp_path / "x")
+    for file in (folder / "CT_EXPORT" / "q" / "7").iterdir():
+        image = pydicom.dcmread(file)
+        image.Modality, image.SOPClassUID = "MR", MRImageStorage
+        image.file_meta.MediaStorageSOPClassUID = MRImageStorage
+        image.save_as(file)
+    notes = {entry.code: entry for entry in read_export(folder).ledger.entries if entry.note and entry.source == "ct"}
+    assert notes["SERIES_KIND"].text.startswith("1 series of another kind")
+    # The scout and the series of five-millimetre slices.
+    assert notes["SERIES_FILTER"].text.startswith("2 series that do not meet")
+    # For the second visit of the patient all three series are months old.
+    assert notes["OUTSIDE_WINDOW"].text.startswith("3 files outside")
+
+
+def test_a_record_that_is_left_out_without_a_reason_stops_everything(export, monkeypatch):
+    monkeypatch.setattr(Ledger, "excluded", property(lambda ledger: {}))
+    with pytest.raises(DataError, match=r"\[LEDGER\].*input records = used \+ excluded; found 6, 4 and 0"):
+        read_export(export)
