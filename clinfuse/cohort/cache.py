@@ -64,7 +64,7 @@ def _stamp(folder: Path, file: Path) -> list[str | int]:
         facts = (folder / file).stat()
     except OSError:
         return [file.as_posix(), -1, 0]
-    return [file.as_posix(), facts.st_size, facts.st_mtime_ns]
+    return [file.as_posix(), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]
 
 
 def _user_base(folder: Path) -> Path:

@@ -2,100 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import final
 
 import numpy as np
 
-from clinfuse.cohort.contract import Contract
-from clinfuse.cohort.declarations import FileSource, SeriesFilter
+from clinfuse.cohort.found_series import SLICES, UNDATED, Candidate, FoundSeries, Search, scan_of, series_of
 from clinfuse.cohort.joins import PATIENT
 from clinfuse.cohort.keys import PRIVATE_FOLDER
-from clinfuse.cohort.notes import Notes
 from clinfuse.cohort.owners import is_own_row, owners
 from clinfuse.cohort.patterns import file_pattern
-from clinfuse.cohort.tables import TableBook, inside, require
-from clinfuse.cohort.visits import Visits
-from clinfuse.errors import ClinfuseError, DataError
-from clinfuse.io.dicom_index import DicomScan, DicomSeries
+from clinfuse.cohort.tables import inside, require
+from clinfuse.errors import DataError
 from clinfuse.io.eeg_parts import recording_parts
 from clinfuse.io.files import list_files
-from clinfuse.io.headers import exported_field, exported_recording, scan_export, scan_exported
+from clinfuse.io.headers import exported_field, exported_recording, scan_exported
 from clinfuse.io.policies import EegPolicy
 from clinfuse.io.times import has_clock
 
-_DICOM_KINDS = {"ct": ("CT",), "mr": ("MR",), "xray": ("CR", "DX", "MG")}
 # Kinds whose series are one image; every file of another is one.
-_SLICES = ("ct", "mr")
-_UNDATED = np.datetime64("NaT", "s")
-_NOBODY: Mapping[Path, tuple[int, ...]] = MappingProxyType({})
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """One series or file.
-
-    Parameters
-    ----------
-    records : tuple of int
-        Positions of the records whose it is by id.
-    files : tuple of Path
-        Relative to the cohort folder.
-    time : datetime64[s]
-        When it was made, NaT where nothing says.
-    slices : int
-        Number of images.
-    clock : bool
-        Whether `time` is more than a date.
-    patient_id : str
-        PatientID of its header; empty where nobody looked or nothing is said.
-    """
-
-    records: tuple[int, ...]
-    files: tuple[Path, ...]
-    time: np.datetime64 = _UNDATED
-    slices: int = 1
-    clock: bool = True
-    patient_id: str = ""
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Search:
-    """All that is needed to look for the files of one modality.
-
-    Parameters
-    ----------
-    name : str
-    source : FileSource
-    kind : str
-    contract : Contract
-    root : Path
-        The cohort folder, resolved.
-    visits : Visits
-    book : TableBook
-    notes : Notes
-    """
-
-    name: str
-    source: FileSource
-    kind: str
-    contract: Contract
-    root: Path
-    visits: Visits
-    book: TableBook
-    notes: Notes
-
-    def refuse(self, error: ClinfuseError, records: Sequence[int] = ()) -> None:
-        """Note a file that cannot be used."""
-        key = self.visits.keys[records[0]] if len(records) == 1 else ""
-        text = f"{error.rule}; found {error.found}."
-        self.notes.refuse(error.code, self.name, text, key=key, remedy=error.remedy)
 
 
 def find_candidates(search: Search) -> list[Candidate]:
@@ -119,6 +45,7 @@ def find_candidates(search: Search) -> list[Candidate]:
     found = sorted(find(search), key=lambda candidate: candidate.files)
     if search.source.folder is None:
         found = _of_one_patient(search, found)
+    found = _of_nobody_else(search, found)
     search.notes.match(search.visits.joins.match(search.name, [candidate.records for candidate in found]))
     return [candidate for candidate in found if candidate.records]
 
@@ -154,6 +81,24 @@ def _of_one_patient(search: Search, found: Sequence[Candidate]) -> list[Candidat
     return kept
 
 
+def _of_nobody_else(search: Search, found: Sequence[Candidate]) -> list[Candidate]:
+    """Without files that two patients are said to have: at most one of them can."""
+    patients: dict[Path, set[str]] = {}
+    for candidate in found:
+        for file in candidate.files:
+            patients.setdefault(file, set()).update(str(search.visits.patient_ids[row]) for row in candidate.records)
+    kept = []
+    for candidate in found:
+        if all(len(patients[file]) < 2 for file in candidate.files):
+            kept.append(candidate)
+            continue
+        for row in candidate.records:
+            text = "A file that is listed for this patient and for another one."
+            remedy = "Correct the table, or the names, that say whose it is."
+            search.notes.refuse("FILE_SHARED", search.name, text, key=search.visits.keys[row], remedy=remedy)
+    return kept
+
+
 def _by_header(search: Search) -> list[Candidate]:
     said = search.source.id
     header, system = (said.header, said.system) if said is not None else ("PatientID", PATIENT)
@@ -167,71 +112,30 @@ def _by_header(search: Search) -> list[Candidate]:
             remedy="Correct the name.",
         )
     candidates = []
-    for made in _series(search, _scan(search, folder)):
-        number = made.series.patient_id
-        if header != "PatientID":
+    for made in series_of(search, scan_of(search, folder)):
+        for candidate in made.candidates:
             try:
-                number = exported_field(made.series.files[0], header)
+                number = made.series.patient_id if header == "PatientID" else _said(search, made, candidate, header)
             except DataError as error:
                 search.refuse(error)
                 continue
-        records = search.visits.joins.records(system, number)
-        candidates += [replace(candidate, records=records) for candidate in made.candidates]
+            candidates.append(replace(candidate, records=search.visits.joins.records(system, number)))
     return candidates
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class _Found:
-    series: DicomSeries
-    candidates: tuple[Candidate, ...]
-
-
-def _scan(search: Search, folder: Path) -> DicomScan:
-    return scan_export(folder, root=search.root, without=[search.root / PRIVATE_FOLDER])
-
-
-def _series(search: Search, scan: DicomScan, owner: Mapping[Path, tuple[int, ...]] = _NOBODY) -> Iterator[_Found]:
-    """The series that are of the kind and meet the declared filter; ids are not looked at.
-
-    Damaged files that are most likely slices of a series are its files: reading them refuses it.
-    """
-    _refuse_damaged(search, scan, owner)
-    kept = [series for series in scan.series if series.modality in _DICOM_KINDS[search.kind]]
-    chosen = [series for series in kept if search.source.series is None or meets(series, search.source.series)]
-    others, unfit = len(scan.series) - len(kept), len(kept) - len(chosen)
-    search.notes.tell("SERIES_KIND", search.name, others, "series of another kind are passed over.")
-    search.notes.tell("SERIES_FILTER", search.name, unfit, "series that do not meet the filter are passed over.")
-    for series in chosen:
-        slices = (*series.files, *series.damaged) if search.kind in _SLICES else series.files
-        files = [file.relative_to(search.root) for file in slices]
-        groups = [tuple(files)] if search.kind in _SLICES else [(file,) for file in files]
-        time = series.time.astype("datetime64[s]")
-        made = tuple(Candidate((), group, time, len(group), series.clock, series.patient_id) for group in groups)
-        yield _Found(series, made)
-
-
-def _refuse_damaged(search: Search, scan: DicomScan, owner: Mapping[Path, tuple[int, ...]]) -> None:
-    """Note what no reader will come across: damaged files that belong to no series and, by name, to no record alone."""
-    for error in scan.withheld:
-        search.refuse(error)
-    slices = search.kind in _SLICES
-    claimed = {file for series in scan.series for file in series.damaged} if slices else set()
-    for file, error in scan.errors.items():
-        rows = owner.get(file.relative_to(search.root), ())
-        if file not in claimed and (slices or not rows):
-            search.refuse(error, rows)
-
-
-def meets(series: DicomSeries, wanted: SeriesFilter) -> bool:
-    """Whether a series meets a declared filter; a thickness that the file does not say meets none."""
-    if wanted.description is not None and not fnmatchcase(series.description.casefold(), wanted.description.casefold()):
-        return False
-    if wanted.thickness_mm is not None:
-        low, high = wanted.thickness_mm
-        if not low <= series.thickness_mm <= high:
-            return False
-    return wanted.contrast is None or series.contrast == wanted.contrast
+def _said(search: Search, made: FoundSeries, candidate: Candidate, header: str) -> str:
+    """What a header field says in every file of a candidate; a series number may cover two people, a slice may not."""
+    sound = [file for file in made.series.files if file.relative_to(search.root) in candidate.files]
+    said = {exported_field(file, header) for file in sound}
+    if len(said) > 1:
+        raise DataError(
+            "PATIENT_MIX",
+            place=f"modalities.{search.name}",
+            rule="one number in this header field for all slices of a series",
+            found=f"{len(said)}",
+            remedy="Export the examinations again, each as a series of its own.",
+        )
+    return said.pop()
 
 
 def _by_name(search: Search) -> list[Candidate]:
@@ -267,20 +171,34 @@ def _from_files(search: Search, found: Sequence[tuple[Path, tuple[int, ...]]]) -
     """Candidates for files whose owners are known: slices of one series together, everything else one by one."""
     owner = dict(found)
     dated = search.visits.dated or search.source.series is not None or search.source.several is not None
-    if search.source.in_dicom and (search.kind in _SLICES or dated):
+    if search.source.in_dicom:
         scans = scan_exported([[search.root / file for file in files] for files in _by_top(owner)])
-        scanned = [made for scan in scans for made in _series(search, scan, owner)]
+        scanned = [made for scan in scans for made in series_of(search, scan, owner)]
         candidates = []
         for candidate in (candidate for made in scanned for candidate in made.candidates):
             files = candidate.files
-            if len({owner[file] for file in files}) == 1:
+            owners = {owner[file] for file in files}
+            if len(owners) == 1:
                 candidates.append(replace(candidate, records=owner[files[0]]))
+                continue
+            for rows in sorted(owners):
+                search.refuse(_named_for_several(), rows)
         known = {file for candidate in candidates for file in candidate.files}
-        if search.kind in _SLICES or search.source.series is not None:
+        if search.kind in SLICES or search.source.series is not None:
             return candidates
         return candidates + [Candidate(rows, (file,)) for file, rows in found if file not in known]
     candidates = [Candidate(rows, (file, *_parts(search, file))) for file, rows in found]
     return [_dated(search, candidate) for candidate in candidates] if dated and search.kind == "eeg" else candidates
+
+
+def _named_for_several() -> DataError:
+    return DataError(
+        "ID_MISMATCH",
+        place="series",
+        rule="files of one series under the name of one record",
+        found="names of several",
+        remedy="Correct the names: the headers say that these images belong together.",
+    )
 
 
 def _by_top(files: Collection[Path]) -> list[list[Path]]:
@@ -323,7 +241,7 @@ def _by_column(search: Search) -> list[Candidate]:
         items: list[tuple[int, ...]] = [(row,) for row in range(len(search.visits))]
     else:
         items = owners(table, source, records, search.visits.joins, place)
-    times = np.full(len(table), _UNDATED, dtype="datetime64[s]")
+    times = np.full(len(table), UNDATED, dtype="datetime64[s]")
     clocks = np.zeros(len(table), dtype=bool)
     if source.time is not None:
         times = search.book.times(table, source.time, records if own else source, place)
@@ -346,7 +264,7 @@ def _at_path(search: Search, written: str, rows: tuple[int, ...]) -> list[Candid
         return []
     if _answers(path.is_dir) and search.source.in_dicom:
         return [
-            replace(each, records=rows) for made in _series(search, _scan(search, path)) for each in made.candidates
+            replace(each, records=rows) for made in series_of(search, scan_of(search, path)) for each in made.candidates
         ]
     if not _answers(path.exists):
         text = "A path column names a file that is not there."

@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from clinfuse.cohort.candidates import Candidate, Search
+from clinfuse.cohort.found_series import Candidate, Search
 from clinfuse.cohort.notes import SAME_DAY, SAME_DAY_USED, UNDATED
 from clinfuse.cohort.owners import is_own_row
 from clinfuse.cohort.visits import rows_of_records

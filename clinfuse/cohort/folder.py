@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from clinfuse.cohort.candidates import Search, find_candidates
+from clinfuse.cohort.candidates import find_candidates
 from clinfuse.cohort.choose import choose
 from clinfuse.cohort.contract import FILE_NAME, Contract, read_contract
 from clinfuse.cohort.declarations import EhrSource
 from clinfuse.cohort.declare import modality_of
 from clinfuse.cohort.ehr_tables import read_rows
+from clinfuse.cohort.found_series import Search
 from clinfuse.cohort.keys import open_private, private_folder, write_keys
 from clinfuse.cohort.ledger import Ledger
 from clinfuse.cohort.modality import Modality

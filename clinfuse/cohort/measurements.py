@@ -82,15 +82,15 @@ def settle(measured: Measurements, how: str) -> tuple[Measurements, list[tuple[i
     sizes = np.diff(np.append(starts, len(records)))
     differ = values[starts] != values[starts + sizes - 1]
     if not differ.any():
-        return ordered, []
+        return ordered.at(starts), []
     if how in _SETTLED:
         return ordered.at(starts, _SETTLED[how](values, starts, sizes)), []
-    kept = ~np.repeat(differ, sizes)
+    kept = begins & ~np.repeat(differ, sizes)
     refused: dict[int, list[int]] = {}
     if how == "refuse":
         for start, size in zip(starts[differ], sizes[differ], strict=True):
             refused.setdefault(int(records[start]), sorted(ordered.places[start : start + size].tolist()))
-        kept = ~np.isin(records, list(refused))
+        kept = begins & ~np.isin(records, list(refused))
     return ordered.at(np.flatnonzero(kept)), list(refused.items())
 
 

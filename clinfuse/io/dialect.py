@@ -81,7 +81,10 @@ class Dialect:
 
     def _check_dates(self) -> None:
         try:
-            whole = "%" in self.dates and bool(datetime.strptime(_SOME_DAY.strftime(self.dates), self.dates))
+            again = datetime.strptime(_SOME_DAY.strftime(self.dates), self.dates)
+            clock = any(part in self.dates for part in ("%H", "%I", "%X", "%c"))
+            kept = (again.hour, again.minute) == (_SOME_DAY.hour, _SOME_DAY.minute)
+            whole = again.date() == _SOME_DAY.date() and (kept or not clock)
         except ValueError:
             whole = False
         if not whole:

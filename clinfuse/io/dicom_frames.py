@@ -23,12 +23,13 @@ def frames_of(header: Elements, kind: SeriesKind, policy: SeriesPolicy) -> list[
     Raises
     ------
     DataError
-        ``DCM_FRAMES``, ``DCM_ENHANCED``, ``CT_GEOMETRY``, ``CT_RESCALE`` and the ``DCM_`` codes of the pixels.
+        ``CT_KIND``, ``DCM_FRAMES``, ``DCM_ENHANCED``, ``CT_GEOMETRY``, ``CT_RESCALE`` and the ``DCM_`` codes of the pixels.
 
     References
     ----------
     DICOM PS3.3, C.7.6.16 (multi-frame functional groups) and C.8.15.3 (enhanced CT).
     """
+    _check_grey(header)
     count = _count(header)
     shared, own = _groups(header, count)
     pixels = grey_frames(header, policy, frames=count)
@@ -101,6 +102,17 @@ class _Frame:
 
     def text(self, keyword: str) -> str:
         return self.value("CTImageFrameTypeSequence", keyword) or self.value("MRImageFrameTypeSequence", keyword)
+
+
+def _check_grey(header: Elements) -> None:
+    if header.text("PhotometricInterpretation") == "MONOCHROME1":
+        raise DataError(
+            "CT_KIND",
+            place="DICOM file",
+            rule="MONOCHROME2",
+            found="MONOCHROME1",
+            remedy="Export the series again.",
+        )
 
 
 def _slice(

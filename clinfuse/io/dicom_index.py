@@ -17,6 +17,7 @@ from clinfuse.io.files import check_regular, list_files
 from clinfuse.io.geometry import plane_axes, stack_order
 
 _DATE = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})", re.ASCII)
+_OFFSET = re.compile(r"([+-])(\d{2})(\d{2})$", re.ASCII)
 _TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.\d*)?", re.ASCII)
 _NO_CONTRAST = ("", "0", "n", "no", "none", "no contrast")
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -47,8 +48,8 @@ class DicomSeries:
     clock : bool
         Whether `time` is more than a date.
     damaged : tuple of Path
-        Files that cannot be read, in a folder that holds no other series: most likely slices of this one, which
-        would look whole without its first or last.
+        Files that cannot be read, in a folder that holds no other patient or study: they may be slices of this
+        series, which would look whole without its first or last.
     """
 
     patient_id: str
@@ -226,7 +227,7 @@ def grouped(files: Sequence[Path], headers: Headers) -> DicomScan:
 
 
 def _with_neighbours(series: tuple[DicomSeries, ...], damaged: Collection[Path]) -> tuple[DicomSeries, ...]:
-    """The series, each with the damaged files of folders that hold files of no other."""
+    """The series, each with the damaged files of folders that hold files of no other patient or study."""
     holds: dict[Path, set[int]] = {}
     for number, one in enumerate(series):
         for file in one.files:
@@ -234,8 +235,9 @@ def _with_neighbours(series: tuple[DicomSeries, ...], damaged: Collection[Path])
     beside: dict[int, list[Path]] = {}
     for file in damaged:
         numbers = holds.get(file.parent, set())
-        if len(numbers) == 1:
-            beside.setdefault(min(numbers), []).append(file)
+        if len({(series[number].patient_id, series[number].study_uid) for number in numbers}) == 1:
+            for number in numbers:
+                beside.setdefault(number, []).append(file)
     return tuple(replace(one, damaged=tuple(beside.get(number, ()))) for number, one in enumerate(series))
 
 
@@ -306,9 +308,21 @@ def _acquired(dataset: Header) -> tuple[np.datetime64, bool]:
     whole = text(dataset, "AcquisitionDateTime")
     pairs.insert(0, (whole[:8], whole[8:].split("+")[0].split("-")[0]))
     candidates = [(_moment(date, time), bool(time)) for date, time in pairs]
+    candidates[0] = candidates[0][0] + _to_local(whole, text(dataset, "TimezoneOffsetFromUTC")), candidates[0][1]
     exact = [moment for moment, has_time in candidates if has_time and not np.isnat(moment)]
     rough = [moment for moment, _ in candidates if not np.isnat(moment)]
     return (exact or rough or [_UNKNOWN_TIME])[0], bool(exact)
+
+
+def _to_local(written: str, zone: str) -> np.timedelta64:
+    """What a time with an offset of its own lies from the clock that the other times of the file were read from."""
+    own, local = _OFFSET.search(written[8:]), _OFFSET.fullmatch(zone)
+    if own is None or local is None:
+        return np.timedelta64(0, "s")
+    (sign, hours, minutes), (own_sign, own_hours, own_minutes) = local.groups(), own.groups()
+    here = int(f"{sign}1") * (int(hours) * 60 + int(minutes))
+    there = int(f"{own_sign}1") * (int(own_hours) * 60 + int(own_minutes))
+    return np.timedelta64(60 * (here - there), "s")
 
 
 def _moment(date: str, time: str) -> np.datetime64:
