@@ -41,9 +41,9 @@ def filtered_at_rate(samples: np.ndarray, rate_hz: float, band: Band, wanted_hz:
     """A signal band-passed and at another rate.
 
     Equal to ``raw.filter(low, high)`` followed by ``raw.resample(wanted)`` of MNE with their defaults (zero-phase FIR,
-    Hamming window, ``firwin``; resampling by FFT) but for the first and last half filter length, 3.3 s for 0.5 Hz, where
-    both clocks have whole samples in common (256 to 128 Hz). At other ratios, 500 to 64 Hz say, MNE stretches the
-    signal by up to half a sample, and this does not.
+    Hamming window, ``firwin``; resampling by FFT) but for the first and last half filter length, 3.3 s for 0.5 Hz,
+    where the clocks share whole samples (256 to 128 Hz). At other ratios, 500 to 64 Hz say, MNE stretches the signal
+    by up to half a sample, and this does not.
 
     Parameters
     ----------

@@ -328,6 +328,9 @@ class EhrSource(Source):
     @model_validator(mode="after")
     def _timed(self) -> EhrSource:
         for column in self.columns.values():
+            if column.units and (self.long is None or self.long.unit is None):
+                message = "units only beside a column of units, as in long = { code = …, value = …, unit = … }"
+                raise ValueError(message)
             if self.long is None and column.codes is not None:
                 message = "codes only beside long"
                 raise ValueError(message)

@@ -23,7 +23,7 @@ from clinfuse.cohort.tables import TableBook, lines_of, require
 from clinfuse.cohort.units import check_some, factors
 from clinfuse.cohort.visits import Visits, rows_of_records
 from clinfuse.cohort.windows import BEFORE_INDEX, on_the_day, seconds_after
-from clinfuse.errors import ClinfuseError, ConfigError
+from clinfuse.errors import ClinfuseError, ConfigError, DataError
 from clinfuse.io.dialect import Dialect
 from clinfuse.io.ehr import ColumnRule, column_levels, read_column
 from clinfuse.io.times import has_clock
@@ -302,9 +302,20 @@ def _measurements(reading: _Reading, name: str, said: ColumnDeclaration, pairs: 
 def _factors(reading: _Reading, name: str, said: ColumnDeclaration, coded: np.ndarray, used: np.ndarray) -> np.ndarray:
     """What each row has to be multiplied with; NaN where it is in a unit of which nothing is declared."""
     long = reading.source.long
-    if long is None or long.unit is None or not said.unit:
+    if long is None or long.unit is None:
         return np.ones(len(coded))
     written = reading.table[long.unit]
+    if not said.unit:
+        named = set(written.iloc[used[coded[used]]]) - {""}
+        if said.kind == "number" and len(named) > 1:
+            raise DataError(
+                "EHR_UNIT",
+                place=f"{reading.name}, column {name}",
+                rule="a declared unit where the rows name several",
+                found=f"{len(named)} units and none declared",
+                remedy=f'Write the unit that counts, as in columns.{name} = {{ unit = "mg/L" }}.',
+            )
+        return np.ones(len(coded))
     found = factors(written, said.unit, said.units)
     here = used[coded[used]]
     check_some(name, written.iloc[here], said.unit, found[here])

@@ -23,7 +23,8 @@ def frames_of(header: Elements, kind: SeriesKind, policy: SeriesPolicy) -> list[
     Raises
     ------
     DataError
-        ``CT_KIND``, ``DCM_FRAMES``, ``DCM_ENHANCED``, ``CT_GEOMETRY``, ``CT_RESCALE`` and the ``DCM_`` codes of the pixels.
+        ``CT_KIND``, ``DCM_FRAMES``, ``DCM_ENHANCED``, ``CT_GEOMETRY``, ``CT_RESCALE`` and the ``DCM_`` codes of the
+        pixels.
 
     References
     ----------

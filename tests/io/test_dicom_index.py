@@ -65,20 +65,29 @@ def test_what_is_left_out_is_counted(export: Path) -> None:
     assert len(scan.series) == 3
 
 
-def test_a_damaged_file_belongs_to_the_series_it_lies_beside(
+def test_a_damaged_file_may_belong_to_every_series_of_its_study(
     tmp_path: Path, slice_file: Writer, stored_volume: np.ndarray
 ) -> None:
     for number in range(4):
-        slice_file(tmp_path / "one" / f"{number}", stored_volume[number], float(number))
-        slice_file(tmp_path / "two" / f"{number}", stored_volume[number], float(number), SeriesInstanceUID="1.2.3")
-    slice_file(tmp_path / "two" / "other", stored_volume[0], 0.0, SeriesInstanceUID="1.2.4")
-    for place in ("one", "two"):
+        slice_file(tmp_path / "study" / f"{number}", stored_volume[number], float(number))
+        slice_file(tmp_path / "flat" / f"{number}", stored_volume[number], float(number), PatientID="1")
+    slice_file(tmp_path / "study" / "thin", stored_volume[0], 0.0, SeriesInstanceUID="1.2.4")
+    slice_file(tmp_path / "flat" / "other", stored_volume[0], 0.0, PatientID="2")
+    for place in ("study", "flat"):
         (tmp_path / place / "4").write_bytes((tmp_path / place / "3").read_bytes()[:400])
-    by_uid = {series.series_uid: series for series in scan_dicom(tmp_path).series}
-    assert [file.name for file in by_uid.pop("1.2.3").damaged] == []
-    assert [file.name for file in by_uid.pop("1.2.4").damaged] == []
-    (alone,) = by_uid.values()
-    assert [file.name for file in alone.damaged] == ["4"]
+    scan = scan_dicom(tmp_path)
+    damaged = {series.files[0].parent.name: [file.name for file in series.damaged] for series in scan.series}
+    assert damaged == {"study": ["4"], "flat": []}
+    assert [len(series.damaged) for series in scan.series if series.files[0].parent.name == "study"] == [1, 1]
+
+
+def test_a_time_with_an_offset_is_brought_to_the_clock_of_the_file(
+    tmp_path: Path, slice_file: Writer, stored_volume: np.ndarray
+) -> None:
+    said = {"AcquisitionDateTime": "20240502093000+0000", "TimezoneOffsetFromUTC": "+0200"}
+    slice_file(tmp_path / "slice", stored_volume[0], 0.0, **said)
+    (series,) = index_dicom(tmp_path)
+    assert series.time == np.datetime64("2024-05-02T11:30:00")
 
 
 def test_two_patients_are_never_one_series(tmp_path: Path, slice_file: Writer, stored_volume: np.ndarray) -> None:

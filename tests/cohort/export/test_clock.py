@@ -117,8 +117,9 @@ def test_series_whose_header_has_a_date_only(hospital, tmp_path, visits, counted
 
 
 def test_files_dated_by_a_column_without_a_clock(hospital, tmp_path):
-    (tmp_path / "a.nii").write_bytes(b"")
-    labs = ("V,FILE,MADE", "1,a.nii,2024-05-01", "2,a.nii,2024-05-01 08:00", "3,a.nii,2024-04-30")
+    for name in "abc":
+        (tmp_path / f"{name}.nii").write_bytes(b"")
+    labs = ("V,FILE,MADE", "1,a.nii,2024-05-01", "2,b.nii,2024-05-01 08:00", "3,c.nii,2024-04-30")
     modality = '[modalities.mr]\nkind = "mr"\ntable = "labs.csv"\ncolumn = "FILE"\ntime = "MADE"\n'
     export = read(hospital, tmp_path, labs=labs, contract=HEAD + modality)
     assert [len(files) for files in export.sources["mr"].files] == [0, 1, 1]

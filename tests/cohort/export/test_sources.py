@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from clinfuse.cohort.folder import read_export
-from clinfuse.errors import DataError
+from clinfuse.errors import ConfigError, DataError
 
 VISITS = (
     "ID,PATIENT,AT,SIDE,Y,FILM,SCAN",
     "1,a,2020-01-10 12:00,train,1,films/one.dcm,scans/s1",
-    "2,b,2020-01-10 12:00,test,0,films/none.dcm,scans/s1/1_00",
+    "2,b,2020-01-10 12:00,test,0,films/none.dcm,scans/s2/1_00",
     "3,c,2020-01-10 12:00,,0,../out.dcm,",
 )
 HEAD = """
@@ -54,9 +54,52 @@ def test_a_path_column_names_files_inside_the_folder_only(hospital, tmp_path):
 
 def test_a_path_column_may_name_the_folder_of_a_series(hospital, tmp_path):
     hospital.write_ct(tmp_path / "scans" / "s1", "anyone", datetime(2020, 1, 9))
+    hospital.write_ct(tmp_path / "scans" / "s2", "anyone", datetime(2020, 1, 9))
     export = read(hospital, tmp_path, 'kind = "ct"\ncolumn = "SCAN"\n')
     assert [len(files) for files in export.sources["m"].files] == [3, 1, 0]
     assert export.ledger.matches[0].matched == 2
+
+
+def test_a_file_that_two_patients_are_said_to_have_is_neither_s(hospital, tmp_path):
+    hospital.write_ct(tmp_path / "scans" / "s1", "anyone", datetime(2020, 1, 9))
+    visits = tuple(line.replace("scans/s2/1_00", "scans/s1") for line in VISITS)
+    export = read(hospital, tmp_path, 'kind = "ct"\ncolumn = "SCAN"\n', visits=visits)
+    assert [len(files) for files in export.sources["m"].files] == [0, 0, 0]
+    assert export.ledger.refused == {"FILE_SHARED": 2}
+
+
+def test_slices_of_one_series_under_the_names_of_two_are_neither_s(hospital, tmp_path):
+    hospital.write_ct(tmp_path / "ct", "anyone", datetime(2020, 1, 9), slices=4)
+    for number, file in enumerate(sorted((tmp_path / "ct").iterdir())):
+        file.rename(file.with_name(f"{1 + number // 2}_{number}"))
+    export = read(hospital, tmp_path, 'kind = "ct"\nfiles = "ct/{record_id}_*"\n')
+    assert [len(files) for files in export.sources["m"].files] == [0, 0, 0]
+    assert export.ledger.refused == {"ID_MISMATCH": 2}
+
+
+def test_another_patient_s_damaged_file_costs_only_that_patient(hospital, tmp_path):
+    hospital.write_ct(tmp_path / "ct", "anyone", datetime(2020, 1, 9), slices=4)
+    for number, file in enumerate(sorted((tmp_path / "ct").iterdir())):
+        file.rename(file.with_name(f"1_{number}"))
+    (tmp_path / "ct" / "2_0").write_bytes(b"")
+    export = read(hospital, tmp_path, 'kind = "ct"\nfiles = "ct/{record_id}_*"\n')
+    assert [len(files) for files in export.sources["m"].files] == [4, 0, 0]
+    (entry,) = [entry for entry in export.ledger.entries if not entry.note]
+    assert (entry.code, entry.key) == ("DCM_EMPTY", export.records.keys[1])
+
+
+def test_every_slice_is_asked_for_its_number(hospital, tmp_path):
+    import pydicom
+
+    hospital.write_ct(tmp_path / "ct", "anyone", datetime(2020, 1, 9), slices=4)
+    for number, file in enumerate(sorted((tmp_path / "ct").iterdir())):
+        image = pydicom.dcmread(file)
+        image.AccessionNumber = "a" if number < 2 else "b"
+        image.save_as(file)
+    modality = 'kind = "ct"\nfolder = "ct"\nid = { header = "AccessionNumber" }\n'
+    export = read(hospital, tmp_path, modality)
+    assert [len(files) for files in export.sources["m"].files] == [0, 0, 0]
+    assert export.ledger.refused == {"PATIENT_MIX": 1}
 
 
 def test_slices_that_lie_in_the_folder_of_their_record(hospital, tmp_path):
@@ -197,6 +240,25 @@ def test_other_units_are_converted_by_declared_factors_only(hospital, tmp_path):
     factor = column.replace(", range", ', units = { "mg/dL" = 10 }, range')
     export = read(hospital, tmp_path / "b", LONG + factor, labs=rows)
     np.testing.assert_array_equal(export.sources["m"].values[:, 0], [5, 7, np.nan])
+
+
+def test_numbers_of_several_units_are_not_mixed_for_want_of_a_declaration(hospital, tmp_path):
+    rows = labs("a,2020-01-09 12:00,CRP,0.5,mg/dL", "b,2020-01-09 12:00,CRP,7,mg/L")
+    with pytest.raises(DataError, match=r"EHR_UNIT.*2 units and none declared"):
+        read(hospital, tmp_path / "a", LONG + 'columns.CRP = "number"\n', labs=rows)
+    unread = LONG.replace(', unit = "U"', "") + 'columns.CRP = { unit = "mg/L", units = { "mg/dL" = 10 } }\n'
+    with pytest.raises(ConfigError, match="units only beside a column of units"):
+        read(hospital, tmp_path / "b", unread, labs=rows)
+
+
+def test_a_value_does_not_depend_on_the_contradictions_of_others(hospital, tmp_path):
+    row = "a,2020-01-09 12:00,CRP,5,mg/L"
+    own = (row, row, "a,2020-01-10 08:00,CRP,9,mg/L")
+    other = ("b,2020-01-09 12:00,CRP,3,mg/L", "b,2020-01-09 12:00,CRP,4,mg/L")
+    source = LONG + 'same_time = "mean"\ncolumns.CRP = { unit = "mg/L", take = ["last", "mean", "count"] }\n'
+    for name, rows in (("alone", own), ("beside", own + other)):
+        export = read(hospital, tmp_path / name, source, labs=labs(*rows))
+        np.testing.assert_array_equal(export.sources["m"].values[0], [9, 7, 2])
 
 
 def test_a_column_wholly_in_another_unit_is_refused_with_the_factor(hospital, tmp_path):
