@@ -115,6 +115,18 @@ def test_a_value_changed_in_place_behind_an_unchanged_date_is_found(folder: Path
         prepared_source.load(file.parent)
 
 
+def test_a_source_changed_under_an_old_date_is_prepared_again(folder: Path, opened: Callable[..., Cohort]) -> None:
+    before = np.array(opened().arrays("kidney"))
+    file = next(file for file in sorted(folder.glob("mask_*.nii")))
+    facts, content = file.stat(), bytearray(file.read_bytes())
+    content[352:] = bytes(len(content) - 352)
+    file.write_bytes(content)
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert file.stat().st_size == facts.st_size
+    after = np.array(opened().arrays("kidney"))
+    assert not np.array_equal(before, after)
+
+
 def test_only_files_that_may_have_changed_are_hashed(
     folder: Path, cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -311,3 +311,12 @@ def test_a_syntax_without_decoder_is_named(shared_data: Path) -> None:
     (file,) = (shared_data / "formats" / "dicom" / "transfer_syntaxes").glob("*1.2.840.10008.1.2.4.70.dcm")
     with pytest.raises(DataError, match=r"\[DCM_CODEC\].*JPEG Lossless"):
         read_ct(file)
+
+
+def test_inverted_grey_is_no_hounsfield_in_an_enhanced_image_either(tmp_path: Path) -> None:
+    from tests.faults.dicom_enhanced import enhanced
+
+    assert read_ct(enhanced()(tmp_path, 0)).array.ndim == 3
+    file = enhanced(PhotometricInterpretation="MONOCHROME1")(tmp_path, 0)
+    with pytest.raises(DataError, match=r"CT_KIND.*MONOCHROME2"):
+        read_ct(file)

@@ -287,6 +287,7 @@ def test_other_formats_and_absent_files_are_refused(tmp_path: Path) -> None:
         ("TABLES_DATES", {"dates": "DD.MM.YYYY"}),
         ("TABLES_DATES", {"dates": "%d.%m.%Q"}),
         ("TABLES_DATES", {"dates": "%d.%m.%"}),
+        ("TABLES_DATES", {"dates": "%d.%m.%Y %I:%M"}),
         ("TABLES_ZONE", {"time_zone": "Europe/Atlantis"}),
         ("TABLES_ZONE", {"time_zone": "../etc/passwd"}),
     ],
