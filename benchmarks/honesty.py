@@ -28,7 +28,7 @@ def one_cohort(arguments: tuple[int, bool]) -> dict[str, float]:
     """Run the whole comparison on one cohort; 1 and 0 for what it said."""
     seed, gain = arguments
     import clinfuse as cf
-    from clinfuse.synthetic.make import embedding_cohort
+    from clinfuse.synthetic.embedding import embedding_cohort
     from clinfuse.synthetic.settings import preset
     from clinfuse.synthetic.truth import truth_of
 

@@ -13,6 +13,7 @@ import pydicom
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.io.eeg import read_eeg
 from clinfuse.synthetic.ceiling import area, posterior_logit
+from clinfuse.synthetic.embedding import rotation
 from clinfuse.synthetic.latent import LABS, WEIGHT, Latents
 from clinfuse.synthetic.render_ct import CONTRAST_HU, CONTRAST_STEP_HU, lesion_centre, lesion_profile
 from clinfuse.synthetic.render_eeg import BAND_HZ, PLANTED_CHANNELS, PLANTED_STEP, PLANTED_UV, THETA_UV
@@ -81,7 +82,7 @@ def read_evidence(
         here = np.flatnonzero(cohort.present[:, column])
         place = MODALITIES.index(name)
         if settings.level == "embedding":
-            evidence[here, place] = cohort.arrays(name)[here, 0]
+            evidence[here, place] = cohort.arrays(name)[here] @ rotation(settings, name)[:, 0]
         elif place == LABS:
             evidence[here, place] = _labs(cohort, name)[here]
         else:

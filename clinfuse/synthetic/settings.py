@@ -49,7 +49,7 @@ class SyntheticSettings:
     xor : bool
         The finding is where the signs of the ct and labs latents differ: nothing in either alone.
     level : {"files", "embedding"}
-        DICOM, EDF and CSV files, or arrays of the latents among dimensions of noise.
+        DICOM, EDF and CSV files, or arrays in which one direction per modality is informative.
     width : int
         Columns of each modality at embedding level.
     messy : bool

@@ -213,27 +213,6 @@ def test_ceiling_without_a_closed_form_asks_for_the_records() -> None:
         truth.ceiling(MODALITIES, np.ones((10, 4), dtype=bool))
 
 
-def test_embeddings_hold_the_latent_among_views_and_noise() -> None:
-    cohort = make_cohort("embedding", records=4000, width=7)
-    truth = truth_of(preset("embedding", records=4000, width=7))
-    assert cohort.shape == (4000, 4)
-    assert np.array_equal(cohort.present, truth.latents.present)
-    ct, xray = cohort.arrays("ct"), cohort.arrays("xray")
-    assert ct.shape == (4000, 7)
-    here = cohort.present[:, 0] & cohort.present[:, 1]
-    assert np.array_equal(ct[here, 0], truth.latents.z[here, 0])
-    assert np.corrcoef(ct[here, 1], xray[here, 1])[0, 1] > 0.85
-    assert abs(np.corrcoef(ct[here, 6], xray[here, 6])[0, 1]) < 0.06
-    assert truth.oracle_scores(cohort).auroc() == pytest.approx(truth.ceiling_of(cohort), abs=0.02)
-    assert set(cohort.sites) == {"site A", "site B"}
-
-
-def test_factors_turned_off_leave_embeddings_nothing_in_common() -> None:
-    cohort = make_cohort("embedding", records=4000, factor_strength=0.0)
-    here = cohort.present[:, 0] & cohort.present[:, 1]
-    assert abs(np.corrcoef(cohort.arrays("ct")[here, 1], cohort.arrays("xray")[here, 1])[0, 1]) < 0.06
-
-
 def test_without_a_folder_the_cohort_lies_in_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     cohort = make_cohort("small", records=6)
