@@ -88,6 +88,18 @@ class Operator(nn.Module, ABC):
         Tensor, (batch, features)
         """
 
+    def penalty(self, z: list[Tensor], present: Tensor) -> Tensor:
+        """Give what training adds to the loss beside that of the logits, a scalar; by default zero.
+
+        Parameters
+        ----------
+        z : list of Tensor
+            As `forward` takes them.
+        present : Tensor of bool, (batch, modalities)
+        """
+        del present
+        return z[0].new_zeros(())
+
 
 @final
 class ConcatFusion(Operator):

@@ -131,7 +131,8 @@ def train(
         masks = {name: mask.to(device) for name, mask in batch.window_masks.items()}
         targets = batch.targets.to(device)
         answers = network.answers(inputs, masks, batch.present.to(device))
-        return torch.stack([objective.loss(logits.float(), targets, rows) for logits, rows in answers]).sum()
+        losses = [objective.loss(logits.float(), targets, rows) for logits, rows in answers.logits]
+        return torch.stack(losses).sum() + answers.penalty
 
     first = data.training_batch(train_rows[: options.batch_size], options, seed=seed, epoch=0)
     network.train()

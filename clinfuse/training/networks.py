@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import cast, final
 
 import torch
@@ -59,14 +60,29 @@ class RawTable(Encoder):
         return x
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a network answers for a batch.
+
+    Parameters
+    ----------
+    logits : tuple of (Tensor of float32 (batch, outputs), Tensor of bool (batch,))
+        Every set of logits the loss is taken of, with the rows it counts for.
+    penalty : Tensor, scalar
+        What is added to the loss beside them.
+    """
+
+    logits: tuple[tuple[Tensor, Tensor], ...]
+    penalty: Tensor
+
+
 class TrainableNetwork(nn.Module, ABC):
     """What the loop trains: anything that answers for a batch of records."""
 
     @abstractmethod
-    def answers(
-        self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Give every set of logits the loss is taken of, with the rows it counts for.
+    def answers(self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor) -> Answers:
+        """Give what the loss is taken of.
 
         Parameters
         ----------
@@ -74,10 +90,6 @@ class TrainableNetwork(nn.Module, ABC):
         masks : mapping of str to Tensor of bool, (batch, windows)
             Only for modalities that have windows.
         present : Tensor of bool, (batch, modalities)
-
-        Returns
-        -------
-        list of (Tensor of float32 (batch, outputs), Tensor of bool (batch,))
         """
 
 
@@ -106,12 +118,11 @@ class SingleNetwork(TrainableNetwork):
         """Give logits, float32 (batch, outputs)."""
         return cast("Tensor", self.head(self.dropout(embed(self.encoder, x, mask))))
 
-    def answers(
-        self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor
-    ) -> list[tuple[Tensor, Tensor]]:
+    def answers(self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor) -> Answers:
         """Give the logits of the only modality of a batch in which every record has it."""
         ((name, x),) = inputs.items()
-        return [(self(x, masks.get(name, torch.zeros(0, dtype=torch.bool))), present[:, 0])]
+        logits = self(x, masks.get(name, torch.zeros(0, dtype=torch.bool)))
+        return Answers(((logits, present[:, 0]),), logits.new_zeros(()))
 
 
 @final
@@ -166,14 +177,12 @@ class JointNetwork(TrainableNetwork):
         """Give the logits of every modality's own head, each (batch, outputs); empty without such heads."""
         return [head(part) for head, part in zip(self.heads, z, strict=True)] if len(self.heads) else []
 
-    def answers(
-        self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor
-    ) -> list[tuple[Tensor, Tensor]]:
+    def answers(self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor) -> Answers:
         """Give the fused logits for every record, then each single head's for the records that have its modality."""
         z = self.embed_present(inputs, masks, present)
         everyone = torch.ones(len(present), dtype=torch.bool, device=present.device)
         singles = zip(self.single_logits(z), present.T, strict=False)
-        return [(self.fused_logits(z, present), everyone), *singles]
+        return Answers(((self.fused_logits(z, present), everyone), *singles), self.operator.penalty(z, present))
 
     def decision(self, z: list[Tensor], present: Tensor) -> Tensor:
         """Give the logits a prediction is made of: fused, averaged with the mean of present single heads if any."""

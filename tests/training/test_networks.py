@@ -1,0 +1,35 @@
+"""What the networks hand to the training loop."""
+
+import numpy as np
+import pytest
+import torch
+
+from clinfuse.cohort.cohort import Cohort
+from clinfuse.encoders.choice import build_encoder
+from clinfuse.fusion.operators import MeanFusion
+from clinfuse.training.loop import TrainingRows, train
+from clinfuse.training.networks import JointNetwork
+from clinfuse.training.objective import Objective
+from clinfuse.training.options import TrainingOptions
+
+OPTIONS = TrainingOptions(epochs=1, batch_size=8, learning_rate=1e-9, dropout=0)
+
+
+def loss_with(penalty):
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.standard_normal((16, 2)) for name in ("a", "b")}
+    cohort = Cohort.from_arrays(arrays, labels=np.tile([0, 1], 8), kinds=dict.fromkeys(arrays, "ehr"))
+    data = TrainingRows(cohort, cohort.labels, {name: x.astype(np.float32) for name, x in arrays.items()})
+    encoders = {name: build_encoder("mlp", (2,), seed=0, features=2) for name in arrays}
+    torch.manual_seed(0)
+    operator = MeanFusion((2, 2), features=2)
+    operator.penalty = lambda z, present: torch.tensor(penalty)
+    network = JointNetwork(encoders, operator, 2, dropout=0, single_heads=False)
+    network.eval()
+    network.train = lambda mode=True: network
+    objective = Objective(False, np.array([0.5, 0.5]), False)
+    return train(network, data, objective, options=OPTIONS, seed=0)[0].training_loss
+
+
+def test_what_an_operator_adds_to_the_loss_is_added():
+    assert loss_with(3.0) - loss_with(0.0) == pytest.approx(3.0, abs=1e-5)
