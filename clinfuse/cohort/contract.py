@@ -8,7 +8,8 @@ patterns by name) in place of ``positive``, ``columns`` for several labels, ``un
 ``"keep"``), ``is`` (the system whose numbers the id column holds).
 Modalities: ``is`` as above; ``mirror``; ct, mr and mask ``spacing_mm`` as one number or three; ct and xray may leave
 ``series`` out; eeg ``rate_hz``; ehr ``inputs`` (which declared columns are used; default: all known before).
-``same_time`` (two values of one quantity at one time: ``"mean"``, ``"min"``, ``"max"``, ``"missing"``).
+``same_time`` (two values of one quantity at one time: ``"mean"``, ``"min"``, ``"max"``, ``"missing"``); ``date_only``
+(what has a date without a clock time counts if any time of its day lies in the window: ``"accept"``).
 Columns: ``censored`` (what ``<5`` means: ``"limit"``, ``"missing"``), ``text`` (cells that are no number:
 ``"missing"``), ``unlisted`` (levels that are not declared: ``"other"``, ``"missing"``), ``units`` (factors from other
 units to ``unit``), ``codes``, ``known``.

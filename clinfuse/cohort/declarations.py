@@ -128,6 +128,7 @@ class Source(Written):
     system: Name | None = Field(default=None, alias="is")
     time: Name | None = None
     window: WindowPair | None = None
+    date_only: Literal["refuse", "accept"] = "refuse"
 
     @field_validator("window")
     @classmethod
@@ -141,6 +142,9 @@ class Source(Written):
     def _one_id(self) -> Source:
         if self.patient_id is not None and self.record_id is not None:
             message = "patient_id or record_id, not both"
+            raise ValueError(message)
+        if self.date_only != "refuse" and self.window is None:
+            message = "date_only only beside window"
             raise ValueError(message)
         return self
 

@@ -14,15 +14,15 @@ from clinfuse.cohort.accepted import with_lines
 from clinfuse.cohort.contract import Contract, RecordsSection
 from clinfuse.cohort.declarations import ColumnDeclaration, EhrSource
 from clinfuse.cohort.joins import plain
-from clinfuse.cohort.measurements import Measurements, settle, take, taken_column
+from clinfuse.cohort.measurements import Measurements, settle, take, taken_column, unordered
 from clinfuse.cohort.modality import Column
-from clinfuse.cohort.notes import SAME_DAY, SAME_DAY_USED, UNDATED, Notes
+from clinfuse.cohort.notes import CUT_DAY, SAME_DAY, SAME_DAY_USED, UNDATED, Notes
 from clinfuse.cohort.owners import id_column, is_own_row, owners
 from clinfuse.cohort.suspicions import suspect
 from clinfuse.cohort.tables import TableBook, lines_of, require
 from clinfuse.cohort.units import check_some, factors
 from clinfuse.cohort.visits import Visits, rows_of_records
-from clinfuse.cohort.windows import BEFORE_INDEX, on_the_day, seconds_after
+from clinfuse.cohort.windows import place
 from clinfuse.errors import ClinfuseError, ConfigError, DataError
 from clinfuse.io.dialect import Dialect
 from clinfuse.io.ehr import ColumnRule, column_levels, read_column
@@ -30,6 +30,16 @@ from clinfuse.io.times import has_clock
 
 _UNBOUNDED = (float("-inf"), float("inf"))
 _SHOWN_ROWS = 6
+_CUT = f'values {CUT_DAY}, are not used; `date_only = "accept"` in this modality uses them.'
+_ONE_DAY = (
+    "stand on one day of a record, some without a clock time: nothing tells their order, so they are of one time."
+)
+# By whether the table has no times: then a copy and a second equal measurement look the same.
+_REPEATED = (
+    "rows repeat an earlier one word for word and are used once.",
+    "rows repeat an earlier one word for word and are used once; without a time they look like copies.",
+)
+_BY_ORDER = {"first", "last", "slope", "time since last"}
 
 
 @final
@@ -57,6 +67,7 @@ class _Pairs:
     records: np.ndarray
     seconds: np.ndarray
     moments: np.ndarray
+    clock: np.ndarray
 
 
 @final
@@ -177,29 +188,31 @@ def _pairs(reading: _Reading, items: list[tuple[int, ...]], times: np.ndarray | 
     kept = [record for record in np.flatnonzero(visits.kept) if rows[record]]
     found = np.array([item for record in kept for item in rows[record]], dtype=np.int64)
     records = np.array([record for record in kept for _ in rows[record]], dtype=np.int64)
-    if times is None:
-        return _Pairs(found, records, np.zeros(len(found)), np.zeros(len(found), dtype=np.int64))
     fresh = ~reading.table.duplicated().to_numpy()[found]
-    reading.notes.tell("ROWS_REPEATED", reading.name, int((~fresh).sum()), "rows repeat an earlier one word for word.")
+    reading.notes.tell("ROWS_REPEATED", reading.name, int((~fresh).sum()), _REPEATED[times is None])
     found, records = found[fresh], records[fresh]
+    if times is None:
+        none = np.zeros(len(found), dtype=np.int64)
+        return _Pairs(found, records, none.astype(np.float64), none, none == 0)
     undated = int(np.isnat(times[np.unique(found)]).sum())
     reading.notes.tell("TIME_UNKNOWN", reading.name, undated, "rows without a time are not used.")
     when = times[found].astype("datetime64[s]")
+    clock = has_clock(reading.table[str(source.time)], reading.dialect)[found]
     if not visits.dated:
         use = ~np.isnat(when)
-        return _Pairs(found[use], records[use], when[use].astype(np.float64), when[use].astype(np.int64))
-    index = visits.times[records]
-    seconds = seconds_after(when, index, days=visits.days[records])
-    same_day = on_the_day(when, index)
-    unsure = same_day & ~visits.days[records] & ~has_clock(reading.table[str(source.time)], reading.dialect)[found]
-    inside = (source.span or BEFORE_INDEX).holds(seconds)
-    use = inside & ~unsure
-    late = int((seconds > 0).sum())
-    reading.notes.tell("AFTER_INDEX", reading.name, late, "values later than the index time are not used.")
-    reading.notes.tell("SAME_DAY", reading.name, int((inside & unsure).sum()), SAME_DAY.format("values"))
-    by_day = int((use & same_day & visits.days[records]).sum())
-    reading.notes.tell("SAME_DAY_USED", reading.name, by_day, SAME_DAY_USED.format("values"))
-    return _Pairs(found[use], records[use], seconds[use], when[use].astype(np.int64))
+        return _Pairs(found[use], records[use], when[use].astype(np.float64), when[use].astype(np.int64), clock[use])
+    days, accept = visits.days[records], source.date_only == "accept"
+    placed = place(when, clock, visits.times[records], index_days=days, window=source.span, accept=accept)
+    counts = (
+        ("AFTER_INDEX", placed.late, "values later than the index time are not used."),
+        ("TIME_UNKNOWN", placed.undecided, _CUT),
+        ("SAME_DAY", placed.same_day, SAME_DAY.format("values")),
+        ("SAME_DAY_USED", placed.by_day, SAME_DAY_USED.format("values")),
+    )
+    for code, which, text in counts:
+        reading.notes.tell(code, reading.name, int(which.sum()), text)
+    use = placed.inside
+    return _Pairs(found[use], records[use], placed.seconds[use], when[use].astype(np.int64), clock[use])
 
 
 def _declared(name: str, said: ColumnDeclaration, cells: pd.Series) -> tuple[Column, ColumnRule]:
@@ -294,9 +307,14 @@ def _measurements(reading: _Reading, name: str, said: ColumnDeclaration, pairs: 
     items, positions = np.unique(pairs.items[use], return_inverse=True)
     read = _converted(reading, name, cells.iloc[items], rule, factor[items])[positions]
     known = np.isfinite(read)
-    places = pairs.items[use][known]
+    places, records = pairs.items[use][known], pairs.records[use][known]
     seconds, moments = pairs.seconds[use][known], pairs.moments[use][known]
-    return column, Measurements(pairs.records[use][known], seconds, moments, read[known], places)
+    if not _BY_ORDER.isdisjoint(said.take or ("last",)):
+        day = unordered(records, moments, pairs.clock[use][known])
+        mixed = day >= 0
+        reading.notes.tell("DAY_UNORDERED", reading.name, int(mixed.sum()), f"values of column {name} {_ONE_DAY}")
+        seconds, moments = (np.where(mixed, one[day], one) for one in (seconds, moments))
+    return column, Measurements(records, seconds, moments, read[known], places)
 
 
 def _factors(reading: _Reading, name: str, said: ColumnDeclaration, coded: np.ndarray, used: np.ndarray) -> np.ndarray:

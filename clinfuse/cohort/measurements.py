@@ -50,6 +50,40 @@ class Measurements:
         )
 
 
+def unordered(records: np.ndarray, moments: np.ndarray, clock: np.ndarray) -> np.ndarray:
+    """Which values stand on a day of their record on which some have a clock time and some have not.
+
+    Nothing tells their order, so they count as of one time.
+
+    Parameters
+    ----------
+    records, moments : ndarray of int64, (values,)
+    clock : ndarray of bool, (values,)
+
+    Returns
+    -------
+    ndarray of int64, (values,)
+        The position of a value without a clock time on that day, whose time is the day's; -1 for all others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unordered(np.zeros(3, int), np.array([3600, 0, 90000]), np.array([True, False, True])).tolist()
+    [1, 1, -1]
+    """
+    found = np.full(len(records), -1, dtype=np.int64)
+    if clock.all() or not clock.any():
+        return found
+    days = np.unique(moments // int(_DAY), return_inverse=True)[1]
+    groups = np.unique(records * (int(days.max()) + 1) + days, return_inverse=True)[1]
+    rough = np.full(int(groups.max()) + 1, -1, dtype=np.int64)
+    rough[groups[~clock]] = np.flatnonzero(~clock)
+    timed = np.zeros(len(rough), dtype=bool)
+    timed[groups[clock]] = True
+    result: np.ndarray = np.where(timed, rough, -1)[groups]
+    return result
+
+
 def settle(measured: Measurements, how: str) -> tuple[Measurements, list[tuple[int, list[int]]]]:
     """Say what different values at one time mean; equal ones are no contradiction.
 

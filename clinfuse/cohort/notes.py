@@ -11,6 +11,8 @@ SAME_DAY = "{} dated on the index day without a clock time are not used, as they
 SAME_DAY_USED = "{} of the index day are used although the index time has no clock time, so some may be later than it."
 UNDATED = "{} without a time are used; nothing says that they were made before the index time."
 
+CUT_DAY = "dated without a clock time, on a day that an end of the window cuts"
+
 
 @final
 class Notes:

@@ -51,6 +51,8 @@ class Window:
     ----------
     low, high : float
         Seconds after the index time; negative before it.
+    in_days : tuple of bool
+        Whether each end is a whole number of days, and so is counted in calendar days for what has no clock time.
 
     Raises
     ------
@@ -65,6 +67,7 @@ class Window:
 
     low: float
     high: float
+    in_days: tuple[bool, bool] = (False, False)
 
     def __post_init__(self) -> None:
         if not self.low <= self.high:
@@ -74,7 +77,7 @@ class Window:
     @classmethod
     def written(cls, low: str, high: str) -> Window:
         """The window between two spans as ``cohort.toml`` writes them."""
-        return cls(seconds_of(low), seconds_of(high))
+        return cls(seconds_of(low), seconds_of(high), (_whole_days(low), _whole_days(high)))
 
     def holds(self, seconds: np.ndarray) -> np.ndarray:
         """Whether each time lies in the window.
@@ -93,6 +96,10 @@ class Window:
 
 
 BEFORE_INDEX = Window(float("-inf"), 0.0)
+
+
+def _whole_days(text: str) -> bool:
+    return text.strip().endswith("d") and seconds_of(text) % _UNITS["d"] == 0
 
 
 def seconds_after(
@@ -119,6 +126,99 @@ def seconds_after(
     result: np.ndarray = seconds.astype(np.float64)
     result[np.isnat(seconds)] = np.nan
     return result
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Where times lie, seen from an index time; each array has one entry per time.
+
+    Parameters
+    ----------
+    seconds : ndarray of float64
+        After the index time; NaN where unknown.
+    inside : ndarray of bool
+        In the window, and surely not later than the index time.
+    late : ndarray of bool
+        Later than the index time.
+    undecided : ndarray of bool
+        Without a clock time, on a day that an end of the window cuts; not inside unless that is accepted.
+    same_day : ndarray of bool
+        Without a clock time on the index day, so they may be later than the index time; never inside.
+    by_day : ndarray of bool
+        Inside, on the index day, where the index time has no clock time itself.
+    """
+
+    seconds: np.ndarray
+    inside: np.ndarray
+    late: np.ndarray
+    undecided: np.ndarray
+    same_day: np.ndarray
+    by_day: np.ndarray
+
+
+def place(
+    times: np.ndarray,
+    clock: np.ndarray,
+    index_time: np.datetime64 | np.ndarray,
+    *,
+    index_days: bool | np.ndarray,
+    window: Window | None,
+    accept: bool = False,
+) -> Placed:
+    """Where times lie in a window that ends at or before the index time.
+
+    A date without a clock time is the whole of its day. Against an end of the window in whole days calendar days are
+    counted; an end in hours may cut the day, and then nothing tells whether it is inside. Where the index time itself
+    has no clock time, calendar days are counted throughout.
+
+    Parameters
+    ----------
+    times : ndarray of datetime64[s]
+    clock : ndarray of bool
+        Whether each time is more than a date.
+    index_time : datetime64[s], or ndarray of them
+    index_days : bool or ndarray of bool
+        Whether the index time has no clock time.
+    window : Window or None
+        None: everything up to the index time.
+    accept : bool
+        Count days that the window cuts as inside.
+
+    Returns
+    -------
+    Placed
+
+    Examples
+    --------
+    >>> days = np.array(["2024-05-08", "2024-05-09"], dtype="datetime64[s]")
+    >>> clock, noon = np.zeros(2, dtype=bool), np.datetime64("2024-05-10T12:00", "s")
+    >>> placed = place(days, clock, noon, index_days=False, window=Window.written("-48 h", "0 h"))
+    >>> placed.inside.tolist(), placed.undecided.tolist()
+    ([False, True], [True, False])
+    """
+    span = window or BEFORE_INDEX
+    seconds = seconds_after(times, index_time, days=index_days)
+    by_day = seconds_after(times, index_time, days=True)
+    rough = ~clock & ~np.asarray(index_days)
+    last = np.where(rough, seconds + _UNITS["d"] - 1, seconds)
+    low, high = ((np.where(rough, by_day, one) if days else one for one in (seconds, last)) for days in span.in_days)
+    (low_first, low_last), (high_first, high_last) = low, high
+    sure = (low_first >= span.low) & (high_last <= span.high)
+    never = (low_last < span.low) | (high_first > span.high)
+    on_day = on_the_day(times, index_time)
+    same_day = on_day & rough & ~never
+    known = np.isfinite(seconds)
+    undecided = known & ~sure & ~never & ~same_day
+    inside = known & (sure | (undecided & accept)) & ~same_day
+    return Placed(
+        seconds=seconds,
+        inside=inside,
+        late=seconds > 0,
+        undecided=undecided & ~inside,
+        same_day=same_day,
+        by_day=inside & on_day & np.asarray(index_days),
+    )
 
 
 def on_the_day(times: np.ndarray, index_time: np.datetime64 | np.ndarray) -> np.ndarray:

@@ -56,6 +56,28 @@ def repeated(table: str, *, other: str = ""):
     return change
 
 
+def undated_repeats(made: Hospital, variant: int) -> None:
+    made.contract = made.contract.replace('time = "T"\n', "").replace(
+        'take = ["last", "mean"]', 'take = ["mean", "count"]'
+    )
+    repeated("labs")(made, variant)
+
+
+def day_among_times(made: Hospital, variant: int) -> None:
+    """The first value of a patient loses its time of day; it differs from the second."""
+    row = 2 * variant
+    made.put("labs", row, "T", made.tables["labs"][row + 1][made.column("labs", "T")][:10])
+    made.put("visits", variant, "AT", "2020-06-30 12:00")
+    made.put("visits", variant, "Y_AT", "2020-06-30 13:00")
+
+
+def cut_days(made: Hospital, variant: int) -> None:
+    """Days of which the window leaves out the morning."""
+    made.contract = made.contract.replace('time = "T"\n', 'time = "T"\nwindow = ["-24 h", "0 h"]\n')
+    for row in range(2 * variant + 2):
+        made.put("labs", row, "T", f"2020-05-{row // 2 % 14 + 9:02d}")
+
+
 def typed_ids(made: Hospital, variant: int) -> None:
     made.contract = made.contract.replace("labs.csv", "labs.parquet")
     made.ids = (pa.int64(), pa.float64(), pa.uint64(), pa.decimal128(38, 0))[variant]
@@ -211,6 +233,7 @@ FAULTS = (
         section=LABS,
         strict=True,
     ),
+    fault("H05", "a measurement without a time that comes twice", "FIX", "ROWS_REPEATED", undated_repeats),
     # The list says FAIL; a row without an id is left out, listed with its line and counted, and stops if strict.
     fault("H06", "a visit without a patient id", "FLAG", "ID_MISSING", cells("visits", "PID", ("", "-", " ", "-"), 1)),
     fault(
@@ -255,6 +278,8 @@ FAULTS = (
     fault("H19", "dates that cannot be", "FLAG", "EHR_DATE", cells("labs", "T", NEVER)),
     fault("H19", "last seen before the visit", "FLAG", "FOLLOW_UP_BEFORE", seen_before),
     fault("H20", "times with an offset", "ASK", "EHR_ZONE", with_offset, section=LABS),
+    fault("H20", "a day among times of the same day", "ASK", "SAME_TIME", day_among_times, section=LABS, strict=True),
+    fault("H20", "days that a window in hours cuts", "FLAG", "TIME_UNKNOWN", cut_days),
     fault("H21", "a column without a value", "FLAG", "EHR_EMPTY", cells("history", "HEIGHT", ("",), 14), variants=1),
     fault(
         "H21",

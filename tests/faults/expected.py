@@ -65,6 +65,7 @@ DEVIATIONS: dict[tuple[str, str], str] = {
     ("E04", "fewer data records than declared"): "the refusal prints the policy's line",
     ("E19", "an electrode that was not recorded"): "masked, and said of the record",
     ("E19", "most electrodes under names of their own"): _NO_GUESS,
+    ("E26", "a day that a window in hours cuts"): _NO_GUESS,
     ("E28", "BDF under the name of EDF"): "its first bytes are those of a sound BDF; noted",
     ("H05", "two heights of one person"): _ONLY_THAT,
     ("H05", "two values of one measurement"): _NO_GUESS,

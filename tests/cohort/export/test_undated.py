@@ -46,7 +46,7 @@ def read(hospital, folder, modality, head=HEAD):
         (OWN_TABLE, 0),
         (SAME_FILE, 0),
         (PATTERN, 2),
-        (OTHER_TABLE, 3),
+        (OTHER_TABLE, 2),
         (OWN_TABLE_OF_PATIENTS, 2),
     ],
 )
