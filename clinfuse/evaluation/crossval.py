@@ -18,6 +18,7 @@ from clinfuse.evaluation.folds import Fold, Scheme, Validation, deal, scored, se
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.tasks import TaskFolder
 from clinfuse.training.classifiers import FusionClassifier
+from clinfuse.training.objective import class_prior, prior_logits
 from clinfuse.training.store import load_model
 
 _REFIT = 1e-6
@@ -71,6 +72,10 @@ class CrossValidation:
         The fitted model of each repeat and fold; read from disk, or fitted again, when asked for.
     losses : mapping of (int, int) to mapping
         Loss curves by network, per repeat and fold.
+    priors : mapping of (int, int) to ndarray of float64, (classes,)
+        Logits of the training prevalence, per repeat and fold: the answer about a record of which nothing is left.
+    hide : float
+        Probability with which present modalities were hidden in training; 0 where nothing is fused.
     """
 
     def __init__(self, name: str, cohort: Cohort, tasks: Mapping[tuple[int, int], _Task], *, everyone: Cohort) -> None:
@@ -86,6 +91,9 @@ class CrossValidation:
         self.modalities = tuple(first.about["modalities"])
         self.multimodal = bool(first.about["multimodal"])
         self.losses = {place: task.losses for place, task in self._tasks.items()}
+        self.priors = {place: _prior(cohort, task.fold) for place, task in self._tasks.items()}
+        options = first.model.get_params(deep=False).get("options")
+        self.hide = float(getattr(options, "hide", 0.0)) if self.multimodal else 0.0
         self.classifiers: Mapping[tuple[int, int], FusionClassifier] = _Classifiers(self._tasks)
 
     @property
@@ -203,6 +211,12 @@ class _Classifiers(Mapping[tuple[int, int], FusionClassifier]):
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+
+def _prior(cohort: Cohort, fold: Fold) -> np.ndarray:
+    several = cohort.task == "multilabel"
+    share = class_prior(np.asarray(cohort.labels)[fold.train], len(cohort.classes), multilabel=several)
+    return prior_logits(share, multilabel=several)
 
 
 def _in_order(parts: list[Predictions]) -> Predictions:

@@ -193,7 +193,7 @@ def metric_interval(predictions: Predictions, metric: str, *, seed: int = 0) -> 
     if metric == "auroc":
         value = float(measured(np.ones((1, len(predictions))))[0])
         if np.isfinite(value) and (few_events(predictions) or value in (0, 1)):
-            return auroc_score_interval(value, *_patients_compared(predictions))
+            return auroc_score_interval(value, *patients_compared(predictions))
     return bootstrap_interval(measured, metric_weights(metric, predictions, seed=seed))
 
 
@@ -218,7 +218,7 @@ def _fewest(predictions: Predictions, column: np.ndarray) -> int:
     return min(len(np.unique(predictions.patient[column == side])) for side in (0, 1))
 
 
-def _patients_compared(predictions: Predictions) -> tuple[list[int], list[int]]:
+def patients_compared(predictions: Predictions) -> tuple[list[int], list[int]]:
     """Patients with and without the rarest outcome in each fold of the repeat that compares the most pairs."""
     column = min(_outcomes(predictions), key=lambda one: _fewest(predictions, one))
     found = []

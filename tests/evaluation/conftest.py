@@ -53,6 +53,7 @@ def _make_predictions(
     patients: Any = None,
     withheld: str = "",
     present: Any = None,
+    modalities: tuple[str, ...] = ("m0", "m1"),
 ) -> Predictions:
     """Binary predictions with these log odds, one record each."""
     labels, scores = np.asarray(labels), np.asarray(scores, dtype=float)
@@ -72,7 +73,7 @@ def _make_predictions(
         present=np.ones((n, 2), dtype=bool) if present is None else present,
         classes=("absent", "finding"),
         task="binary",
-        modalities=("m0", "m1"),
+        modalities=modalities,
     )
 
 
