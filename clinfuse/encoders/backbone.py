@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import cast, final
 
 import torch
 from torch import Tensor, nn
@@ -104,8 +105,42 @@ def group_norm(channels: int, *, eps: float = 1e-5) -> nn.GroupNorm:
     return nn.GroupNorm(groups, channels, eps=eps)
 
 
-def without_batch_norm(module: nn.Module) -> nn.Module:
-    """Give the module with every batch norm replaced by a group norm with as many parameters.
+@final
+class FixedNorm(nn.Module):
+    """Batch norm as it is after training: statistics that came with the weights and never change.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the feature map.
+    eps : float
+        Added to the variance.
+
+    Examples
+    --------
+    >>> FixedNorm(2, eps=0.0)(torch.ones(1, 2, 3)).mean().item()
+    1.0
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the normalised feature map, float32 (batch, channel, ...)."""
+        mean, variance = self.running_mean, self.running_var
+        return nn.functional.batch_norm(x, mean, variance, self.weight, self.bias, training=False, eps=self.eps)
+
+
+def normed(module: nn.Module, norm: str) -> nn.Module:
+    """Give the module with every batch norm replaced by a norm that looks at one record only.
 
     A prediction must not depend on the other records of its batch, and small batches make poor statistics.
 
@@ -113,13 +148,34 @@ def without_batch_norm(module: nn.Module) -> nn.Module:
     ----------
     module : nn.Module
         Changed in place.
+    norm : {"group", "fixed"}
+        Group norm, with as many parameters; or the batch norm of a network trained elsewhere, with the statistics of
+        its weights file.
+
+    Raises
+    ------
+    ConfigError
+        ``ENCODER_NORM``: another name.
     """
+    if norm not in NORMS:
+        raise ConfigError(
+            "ENCODER_NORM",
+            place="encoder",
+            rule=f"norm must be one of {', '.join(NORMS)}",
+            found="another value",
+            remedy='Use norm = "group", or "fixed" for weights of a network that had batch norm.',
+        )
     for name, child in module.named_children():
         if isinstance(child, nn.modules.batchnorm._BatchNorm):
-            setattr(module, name, group_norm(child.num_features, eps=child.eps))
+            channels = child.num_features
+            setattr(module, name, _NORM[norm](channels, eps=child.eps))
         else:
-            without_batch_norm(child)
+            normed(child, norm)
     return module
+
+
+_NORM: Mapping[str, Callable[..., nn.Module]] = {"group": group_norm, "fixed": FixedNorm}
+NORMS = tuple(_NORM)
 
 
 def stretches(x: Tensor, count: int) -> Tensor:

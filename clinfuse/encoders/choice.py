@@ -35,6 +35,8 @@ _DEFAULTS = {
     "ehr": "mlp",
 }
 _FULL = (64, 128, 256, 512)
+# Stands for the file where the weights have been stored with a model and need no file any more.
+WITH_THE_MODEL = "with the model"
 
 
 @final
@@ -58,7 +60,7 @@ class EncoderChoice:
     Raises
     ------
     ConfigError
-        ``ENCODER_FEATURES``; ``ENCODER_FROZEN`` where there are no weights to keep.
+        ``ENCODER_FEATURES``; ``ENCODER_FROZEN`` and ``ENCODER_NORM`` where there are no weights to keep.
 
     Examples
     --------
@@ -82,6 +84,13 @@ class EncoderChoice:
                 "only weights that come from a file are kept frozen",
                 "frozen=True without weights",
                 "Give weights, or leave frozen out.",
+            )
+        if self.options.get("norm") == "fixed" and not self.weights:
+            _refuse(
+                "ENCODER_NORM",
+                'norm = "fixed" uses the statistics that come with weights',
+                "no weights",
+                "Give weights, or leave norm out.",
             )
 
 
@@ -240,7 +249,7 @@ def build_encoder(
             return _as_encoder(choice(shape), shape)
         named = EncoderChoice(choice, features=features) if isinstance(choice, str) else choice
         encoder = _as_encoder(_make(named, shape), shape)
-    if named.weights:
+    if named.weights not in ("", WITH_THE_MODEL):
         load_weights(encoder, named.weights)
     if named.frozen:
         _freeze(encoder)

@@ -12,7 +12,7 @@ from monai.networks.nets.efficientnet import EfficientNet, MBConvBlock
 from monai.networks.nets.resnet import ResNet
 from torch import Tensor, nn
 
-from clinfuse.encoders.backbone import BackboneEncoder, group_norm, without_batch_norm
+from clinfuse.encoders.backbone import BackboneEncoder, group_norm, normed
 from clinfuse.errors import ConfigError
 
 _CONV: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -149,6 +149,8 @@ class ResNetEncoder(ImageEncoder):
         Channels of each stage; empty for the narrow ones that a few hundred records can train.
     stem_stride : int
         Of the first convolution; 0 for 2 where an axis is longer than 96, else 1.
+    norm : {"group", "fixed"}
+        Group norm; or, for weights of a network that had batch norm, their statistics as they came.
 
     References
     ----------
@@ -164,6 +166,7 @@ class ResNetEncoder(ImageEncoder):
         blocks: Sequence[int] = (1, 1, 1, 1),
         widths: Sequence[int] = (),
         stem_stride: int = 0,
+        norm: str = "group",
     ) -> None:
         super().__init__(input_shape, features=features)
         channels = list(widths) or list(_NARROW[self.dimensions])
@@ -181,7 +184,7 @@ class ResNetEncoder(ImageEncoder):
         if min(input_shape[1:]) >= 16:
             stages.append(("maxpool", net.maxpool))
         stages += [(f"layer{i}", getattr(net, f"layer{i}")) for i in (1, 2, 3, 4)]
-        self.backbone = without_batch_norm(nn.Sequential(OrderedDict(stages)))
+        self.backbone = normed(nn.Sequential(OrderedDict(stages)), norm)
         self.head = nn.Linear(channels[-1], features)
 
 
@@ -199,6 +202,8 @@ class DenseNetEncoder(ImageEncoder):
         Layers in each dense block: (6, 12, 24, 16) is DenseNet-121.
     growth_rate, init_features : int
         Channels added by each layer and those of the first convolution.
+    norm : {"group", "fixed"}
+        Group norm; or, for weights of a network that had batch norm, their statistics as they came.
 
     References
     ----------
@@ -214,6 +219,7 @@ class DenseNetEncoder(ImageEncoder):
         blocks: Sequence[int] = (6, 12, 24, 16),
         growth_rate: int = 32,
         init_features: int = 64,
+        norm: str = "group",
     ) -> None:
         super().__init__(input_shape, features=features)
         net = DenseNet(
@@ -227,7 +233,7 @@ class DenseNetEncoder(ImageEncoder):
         if min(input_shape[1:]) < 32:
             _keep_short_axes(net, self.dimensions)
         self.head = net.class_layers.out
-        self.backbone = without_batch_norm(nn.Sequential(OrderedDict(features=net.features, relu=nn.ReLU())))
+        self.backbone = normed(nn.Sequential(OrderedDict(features=net.features, relu=nn.ReLU())), norm)
 
 
 def _keep_short_axes(net: nn.Module, dimensions: int) -> None:
@@ -260,6 +266,8 @@ class EfficientNetEncoder(ImageEncoder):
         Width of the embedding.
     drop_connect : float
         Largest share of residual branches left out in training.
+    norm : {"group", "fixed"}
+        Group norm; or, for weights of a network that had batch norm, their statistics as they came.
 
     References
     ----------
@@ -267,7 +275,9 @@ class EfficientNetEncoder(ImageEncoder):
     arXiv 1905.11946.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], *, features: int = 32, drop_connect: float = 0.2) -> None:
+    def __init__(
+        self, input_shape: tuple[int, ...], *, features: int = 32, drop_connect: float = 0.2, norm: str = "group"
+    ) -> None:
         super().__init__(input_shape, features=features)
         net = _EfficientMaps(
             list(_B0),
@@ -279,7 +289,7 @@ class EfficientNetEncoder(ImageEncoder):
         self.head = nn.Linear(net._fc.in_features, features)
         net._fc = nn.Identity()
         net.pad_by_input()
-        self.backbone = without_batch_norm(net)
+        self.backbone = normed(net, norm)
 
 
 class _EfficientMaps(EfficientNet):

@@ -116,9 +116,9 @@ def _describe_object(value: Any) -> Any:
 
 
 def _weights(file: Any) -> dict[str, str]:
-    """Give what a file of weights holds: another file under the same name is another setting."""
+    """Give what a file of weights holds, in place of where it lies: that may change, its content may not."""
     known = isinstance(file, str) and file != "" and Path(file).is_file()
-    return {"weights_sha256": file_digest(Path(file))} if known else {}
+    return {"weights": file_digest(Path(file))} if known else {}
 
 
 def _name(thing: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, final
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from clinfuse.cohort.strict import Strict, nearest, not_built, read_toml
 from clinfuse.errors import ConfigError
@@ -45,6 +45,30 @@ class ModelSection(Strict):
     learner: str = ""
     combine: str = ""
     learners: dict[str, str] = Field(default_factory=dict)
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+@final
+class NetworkSection(Strict):
+    """The network of a modality: its name alone, or a table with what differs from its defaults."""
+
+    name: str
+    features: Annotated[int, Field(ge=1)] | None = None
+    weights: str = ""
+    frozen: bool = False
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def encoder(self) -> Any:
+        """Give what a classifier takes: the name where nothing else is written, else an `EncoderChoice`."""
+        from clinfuse.encoders.choice import EncoderChoice
+
+        written = {
+            key: getattr(self, key) for key in ("features", "weights", "frozen", "options") if getattr(self, key)
+        }
+        return EncoderChoice(self.name, **written) if written else self.name
 
 
 @final
@@ -126,7 +150,7 @@ class Study(Strict):
     modalities: Annotated[tuple[str, ...], Field(strict=False)] = ()
     question: QuestionSection = QuestionSection()
     validation: ValidationSection = ValidationSection()
-    networks: dict[str, str] = Field(default_factory=dict)
+    networks: dict[str, Annotated[NetworkSection, BeforeValidator(_named)]] = Field(default_factory=dict)
     models: Annotated[dict[str, ModelSection], Field(min_length=1)]
     training: TrainingSection = TrainingSection()
     missing: MissingSection = MissingSection()
@@ -186,6 +210,7 @@ class Study(Strict):
         ConfigError
             ``CONFIG_NAME``: a network, model or rival for a modality the study does not use, an unknown network, or
             a model that is called like a modality. ``CONFIG_CONFLICT``: a type of fusion these modalities do not allow.
+            ``ENCODER_FROZEN``, ``ENCODER_NORM``: what needs weights without any.
         """
         from clinfuse.encoders.choice import encoder_names
 
@@ -196,7 +221,8 @@ class Study(Strict):
         for name in self.networks:
             check_name(name, known, "networks", "a modality of the study")
         for name, network in self.networks.items():
-            check_name(network, list(encoder_names(used[name])), f"networks.{name}", f"a network for {used[name]}")
+            check_name(network.name, list(encoder_names(used[name])), f"networks.{name}", f"a network for {used[name]}")
+            network.encoder()
         for name, section in self.models.items():
             if section.fusion == "single":
                 check_name(section.modality, known, f"models.{name}.modality", "a modality of the study")
@@ -233,7 +259,13 @@ def load_study(file: Path) -> Study:
     # Not resolve(): a link out of the study's folder is meant as it is written.
     root = os.path.dirname(os.path.abspath(file))  # noqa: PTH100, PTH120
     paths = {name: os.path.normpath(os.path.join(root, getattr(study, name))) for name in ("cohort", "results")}  # noqa: PTH118
-    return study.model_copy(update=paths)
+    networks = {
+        name: network.model_copy(update={"weights": os.path.normpath(os.path.join(root, network.weights))})  # noqa: PTH118
+        if network.weights
+        else network
+        for name, network in study.networks.items()
+    }
+    return study.model_copy(update={**paths, "networks": networks})
 
 
 def parse_study(values: Mapping[str, Any]) -> Study:
@@ -294,8 +326,8 @@ def _known_keys(loc: list[str]) -> list[str]:
     """Keys that are known where an unknown one was written."""
     if len(loc) == 1:
         return list(Study.model_fields)
-    if loc[0] == "models":
-        return list(ModelSection.model_fields)
+    if loc[0] in ("models", "networks"):
+        return list((ModelSection if loc[0] == "models" else NetworkSection).model_fields)
     section = Study.model_fields[loc[0]].annotation
     return list(getattr(section, "model_fields", {}))
 
@@ -309,9 +341,11 @@ def _build(section: ModelSection, study: Study) -> Any:
     written = {key: getattr(section, key) for key in OPTIONS_OF[section.fusion] if getattr(section, key)}
     common: dict[str, Any] = {"options": study.options(), "seed": study.seed}
     if section.fusion == "single":
-        encoder = study.networks.get(section.modality)
+        network = study.networks.get(section.modality)
+        encoder = None if network is None else network.encoder()
         return Unimodal(written.pop("modality"), **written, encoder=encoder, **common)
     if section.fusion == "late":
         written["inner_folds"] = study.validation.inner_folds
     kinds = {"early": EarlyFusion, "joint": JointFusion, "late": LateFusion, "hybrid": HybridFusion}
-    return kinds[section.fusion](**written, encoders=dict(study.networks) or None, **common)
+    encoders = {name: network.encoder() for name, network in study.networks.items()}
+    return kinds[section.fusion](**written, encoders=encoders or None, **common)

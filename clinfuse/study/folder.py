@@ -109,7 +109,13 @@ class RunFolder:
         """
         config = self.read()["config"]
         cohort = os.path.normpath(self.path / config["cohort"])
-        return Study.model_validate({**config, "cohort": cohort, "results": str(self.path)})
+        networks = {
+            name: {**network, "weights": os.path.normpath(self.path / network["weights"])}
+            if network["weights"]
+            else network
+            for name, network in config["networks"].items()
+        }
+        return Study.model_validate({**config, "cohort": cohort, "networks": networks, "results": str(self.path)})
 
 
 def describe(study: Study, run: RunFolder, fingerprint: str) -> dict[str, Any]:
@@ -125,10 +131,13 @@ def describe(study: Study, run: RunFolder, fingerprint: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        Of JSON values; the cohort's place is written relative to the run, so that both can be moved together.
+        Of JSON values; the places of the cohort and of weights are written relative to the run, so that all can be
+        moved together.
     """
     config = study.model_dump(mode="json", exclude={"results"})
     config["cohort"] = _relative(Path(study.cohort), run.path)
+    for network in config["networks"].values():
+        network["weights"] = _relative(Path(network["weights"]), run.path) if network["weights"] else ""
     text = json.dumps({key: value for key, value in config.items() if key != "cohort"}, sort_keys=True)
     return {
         "format": FORMAT,

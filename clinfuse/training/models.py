@@ -13,7 +13,7 @@ from torch import Tensor
 
 from clinfuse.cohort.batch import load_batch
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.encoders.choice import EncoderChoice, build_encoder
+from clinfuse.encoders.choice import WITH_THE_MODEL, EncoderChoice, build_encoder
 from clinfuse.encoders.table import TablePreparation
 from clinfuse.training.blocks import FeatureBlocks
 from clinfuse.training.learners import Learner, learner_from_state
@@ -244,12 +244,14 @@ def single_from_state(state: Mapping[str, Any]) -> SingleModel:
 
 
 def choice_state(choice: Any) -> dict[str, Any]:
-    """Give an encoder's choice as JSON values."""
-    return {"name": choice} if isinstance(choice, str) else asdict(choice)
+    """Give an encoder's choice as JSON values, without the place of the file its weights came from."""
+    if isinstance(choice, str):
+        return {"name": choice}
+    return {**asdict(choice), "weights": WITH_THE_MODEL if choice.weights else ""}
 
 
 def choice_from_state(state: Mapping[str, Any]) -> str | EncoderChoice:
-    """Give the choice that `choice_state` described; stored weights replace the file they once came from."""
+    """Give the choice that `choice_state` described."""
     if set(state) == {"name"}:
         return str(state["name"])
-    return EncoderChoice(**{**state, "weights": ""})
+    return EncoderChoice(**state)

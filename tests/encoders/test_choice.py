@@ -116,7 +116,7 @@ def test_an_impossible_shape_is_refused(shape: tuple[int, ...]) -> None:
 def test_an_unknown_option_is_refused_with_the_options_there_are() -> None:
     with pytest.raises(ConfigError, match=r"ENCODER_OPTION.*dropout, filters, kernel, max_norm; found kernels"):
         build_encoder(EncoderChoice("eegnet", options={"kernels": 3}), (19, 640), seed=0)
-    with pytest.raises(ConfigError, match=r"ENCODER_OPTION.*options out of stem_stride; found blocks"):
+    with pytest.raises(ConfigError, match=r"ENCODER_OPTION.*options out of norm, stem_stride; found blocks"):
         build_encoder(EncoderChoice("resnet18", options={"blocks": (1, 1, 1, 1)}), (1, 32, 32), seed=0)
 
 
@@ -262,3 +262,13 @@ def test_a_frozen_network_of_your_own_does_not_learn(tmp_path: Any) -> None:
     file = save_weights(build_encoder("own", SHAPE, seed=5), tmp_path / "w.safetensors")
     encoder = build_encoder(EncoderChoice("own", weights=str(file), frozen=True), SHAPE, seed=0)
     assert not any(parameter.requires_grad for parameter in encoder.parameters())
+
+
+def test_a_fixed_norm_needs_the_statistics_of_a_file() -> None:
+    with pytest.raises(ConfigError, match=r"ENCODER_NORM.*come with weights"):
+        EncoderChoice("resnet10", options={"norm": "fixed"})
+
+
+def test_another_norm_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"ENCODER_NORM.*one of group, fixed"):
+        build_encoder(EncoderChoice("resnet10-narrow", options={"norm": "batch"}), (1, 16, 16), seed=0)

@@ -7,7 +7,7 @@ import torch
 from monai.networks.nets import DenseNet121, EfficientNetBN, resnet18
 from torch import nn
 
-from clinfuse.encoders.backbone import group_norm, without_batch_norm
+from clinfuse.encoders.backbone import group_norm, normed
 from clinfuse.encoders.choice import EncoderChoice, build_encoder
 from clinfuse.encoders.image import EfficientNetEncoder, ImageEncoder, ResNetEncoder, SmallConv
 from clinfuse.errors import ConfigError, DataError
@@ -36,7 +36,7 @@ def test_numbers_of_parameters_in_2d_are_those_of_the_networks_they_are_made_of(
 def test_efficientnet_pads_as_the_original_where_the_original_fits() -> None:
     encoder = EfficientNetEncoder((1, 64, 64), features=5).eval()
     original = EfficientNetBN("efficientnet-b0", pretrained=False, in_channels=1, num_classes=5)
-    original = without_batch_norm(original).eval()
+    original = normed(original, "group").eval()
     tensors = {name.removeprefix("backbone."): tensor for name, tensor in encoder.state_dict().items()}
     renamed = {name.replace("head.", "_fc.") if name.startswith("head.") else name: t for name, t in tensors.items()}
     original.load_state_dict(renamed, strict=True)

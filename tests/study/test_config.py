@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clinfuse.encoders.choice import EncoderChoice
 from clinfuse.errors import ConfigError
 from clinfuse.study.config import Study, load_study, parse_study
+from clinfuse.study.folder import RunFolder, describe
 
 WHOLE = """
 cohort  = "cohort.toml"
@@ -244,3 +247,40 @@ def test_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
     assert Path(study.results) == tmp_path / "inner" / "results" / "first"
     with pytest.raises(ConfigError, match="CONFIG_ABSENT"):
         load_study(tmp_path / "none.toml")
+
+
+def test_a_network_may_be_a_table_and_weights_lie_beside_the_study_file(tmp_path: Path) -> None:
+    text = (
+        'cohort = "c"\nresults = "r"\n[models]\nlate = { fusion = "late" }\n[networks]\neeg = "eegnet"\n'
+        'ct = { name = "resnet18", weights = "w/ct.safetensors", frozen = true, options = { norm = "fixed" } }\n'
+    )
+    (tmp_path / "study.toml").write_text(text)
+    study = load_study(tmp_path / "study.toml")
+    assert study.networks["eeg"].encoder() == "eegnet"
+    choice = study.networks["ct"].encoder()
+    assert choice == EncoderChoice(
+        "resnet18", weights=str(tmp_path / "w" / "ct.safetensors"), frozen=True, options={"norm": "fixed"}
+    )
+    study.check_against({"ct": "ct", "eeg": "eeg"})
+    run = RunFolder(tmp_path / "r")
+    described = describe(study, run, "0")
+    assert described["config"]["networks"]["ct"]["weights"] == "../w/ct.safetensors"
+    run.path.mkdir()
+    run.description.write_text(json.dumps(described))
+    assert run.study().networks == study.networks
+
+
+@pytest.mark.parametrize(
+    ("table", "code"),
+    [
+        ({"name": "resnet18", "weigths": "w"}, "CONFIG_KEY.*Did you mean 'weights'"),
+        ({"weights": "w"}, "CONFIG_MISSING.*networks.ct.name"),
+        ({"name": "resnet18", "frozen": True}, "ENCODER_FROZEN"),
+        ({"name": "resnet18", "options": {"norm": "fixed"}}, "ENCODER_NORM"),
+    ],
+)
+def test_a_wrong_network_table_is_refused_before_a_file_is_opened(table: dict[str, Any], code: str) -> None:
+    with pytest.raises(ConfigError, match=code):
+        parse_study(
+            {"cohort": "c", "results": "r", "models": {"late": {"fusion": "late"}}, "networks": {"ct": table}}
+        ).check_against({"ct": "ct", "eeg": "eeg"})

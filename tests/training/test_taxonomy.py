@@ -10,7 +10,9 @@ from clinfuse.errors import ConfigError
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.joint import HybridFusion, JointFusion
 from clinfuse.training.options import TrainingOptions
+from clinfuse.training.store import load_model, save_model
 from clinfuse.training.taxonomy import FusionInput, fusion_class
+from clinfuse.training.unimodal import Unimodal
 
 PREDICTION = FusionInput("prediction")
 ORIGINAL = FusionInput("original")
@@ -59,3 +61,17 @@ def test_a_fitted_classifier_says_what_was_done(make_films, tmp_path):
     assert model.fit(cohort).taxonomy() == "joint, type I, on frozen features"
     assert HybridFusion(encoders=frozen, options=QUICK).taxonomy() == "hybrid (joint + late), on frozen features"
     assert np.isfinite(model.predict_proba(cohort)).all()
+
+
+def test_a_model_on_frozen_weights_is_stored_whole_and_without_the_place_of_their_file(make_films, tmp_path):
+    cohort: Cohort = make_films(32)
+    file = save_weights(build_encoder("small-conv", (1, 16, 16), seed=3), tmp_path / "film.safetensors")
+    frozen = {"film": EncoderChoice("small-conv", weights=str(file), frozen=True)}
+    models = (JointFusion(encoders=frozen, options=QUICK), Unimodal("film", encoder=frozen["film"], options=QUICK))
+    for number, model in enumerate(models):
+        save_model(model.fit(cohort), tmp_path / f"model {number}")
+        assert "film.safetensors" not in (tmp_path / f"model {number}" / "model.json").read_text()
+    file.unlink()
+    for number, model in enumerate(models):
+        again = load_model(tmp_path / f"model {number}")
+        np.testing.assert_array_equal(again.predict_proba(cohort), model.predict_proba(cohort))
