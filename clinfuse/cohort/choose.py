@@ -15,6 +15,7 @@ from clinfuse.cohort.windows import place
 
 _CUT = f"A file {CUT_DAY}: it may lie inside or outside."
 _CUT_REMEDY = 'Write `date_only = "accept"` in this modality to use files of such a day.'
+_INCOMPLETE = "The headers of the series speak of images that are not there: its first or last may be lost."
 _EQUAL = "records have several files that `several` finds equal; the one with more slices, else the later, is used."
 
 
@@ -38,7 +39,10 @@ def choose(search: Search, candidates: Sequence[Candidate]) -> tuple[tuple[Path,
         own = [candidates[row] for row in rows]
         own = [own[row] for row in np.flatnonzero(_counting(search, own, record))] if visits.dated else own
         chosen[record] = _pick(search, own, record)
-        undated += any(np.isnat(each.time) and each.files == chosen[record] for each in own)
+        used = [each for each in own if each.files == chosen[record]]
+        undated += any(np.isnat(each.time) for each in used)
+        if any(each.incomplete for each in used):
+            search.notes.remark("SERIES_INCOMPLETE", search.name, _INCOMPLETE, key=visits.keys[record])
     if visits.dated and not _of_own_row(search):
         search.notes.tell("UNDATED", search.name, undated, UNDATED.format("files"))
     return tuple(chosen)

@@ -19,7 +19,7 @@ from clinfuse.cohort.survey_tables import ColumnFacts, TableFacts, answers_of
 
 _WIDTH = 110
 _SHOWN = 20
-_KINDS = {"CT": "ct", "CR": "xray", "DX": "xray", "MG": "xray"}
+_KINDS = {"CT": "ct", "MR": "mr", "CR": "xray", "DX": "xray", "MG": "xray"}
 _TAKEN = {"record_id", *IdsSection.model_fields, "width"}
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -269,6 +269,9 @@ def _dicom(out: _Lines, found: Survey, facts: DicomFacts, systems: dict[tuple[st
         return
     out.section(f"modalities.{_named(kind, names)}", f"{count} series, {facts.modality}")
     out.text("kind", [kind])
+    if kind == "mr":
+        out.text("format", ["dicom"])
+        out.remark("every sequence that counts is a modality of its own: repeat the section, with another series")
     out.remark("by a field of the header, whatever the files are called:")
     out.text("folder", [facts.folder])
     _whose(out, found, [place for place in facts.places if place.way == "header"], systems)
@@ -277,7 +280,7 @@ def _dicom(out: _Lines, found: Survey, facts: DicomFacts, systems: dict[tuple[st
     _timed(out, '["-7 d", "0 d"]')
     for one in facts.series[:_SHOWN] if len(facts.series) > 1 else ():
         wanted = [f"description = {_quoted(_glob(one.description))}"] if one.description else []
-        if kind == "ct":
+        if kind != "xray":
             low, high = one.thickness_mm
             wanted += [f"thickness_mm = [{low:g}, {high + 0.01:g}]"] if low == low else []
             wanted.append(f"contrast = {str(one.contrast).lower()}")
@@ -287,6 +290,7 @@ def _dicom(out: _Lines, found: Survey, facts: DicomFacts, systems: dict[tuple[st
     out.text("several", ["nearest", "first", "last", "most slices"], "where a record has several")
     if kind == "ct":
         out.choices("window_hu", ["[-1000, 1000]", "[-160, 240]", "[0, 80]"], "wide, soft tissue, brain")
+    if kind != "xray":
         out.choices("spacing_mm", ["2.0"])
         out.choices("size", ["[96, 96, 96]"])
     else:

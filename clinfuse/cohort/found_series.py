@@ -24,6 +24,10 @@ from clinfuse.io.headers import scan_export
 _DICOM_KINDS = {"ct": ("CT",), "mr": ("MR",), "xray": ("CR", "DX", "MG")}
 SLICES = ("ct", "mr")
 UNDATED = np.datetime64("NaT", "s")
+_UNSURE = (
+    "DICOM files that cannot be read lie beside series of several patients or examinations; each of these may lack its "
+    "first or last slice, and nothing tells whose they are."
+)
 _NOBODY: Mapping[Path, tuple[int, ...]] = MappingProxyType({})
 
 
@@ -46,6 +50,8 @@ class Candidate:
         Whether `time` is more than a date.
     patient_id : str
         PatientID of its header; empty where nobody looked or nothing is said.
+    incomplete : bool
+        Whether its headers speak of images that are not there.
     """
 
     records: tuple[int, ...]
@@ -54,6 +60,7 @@ class Candidate:
     slices: int = 1
     clock: bool = True
     patient_id: str = ""
+    incomplete: bool = False
 
 
 @final
@@ -117,19 +124,34 @@ def series_of(
     others, unfit = len(scan.series) - len(kept), len(kept) - len(chosen)
     search.notes.tell("SERIES_KIND", search.name, others, "series of another kind are passed over.")
     search.notes.tell("SERIES_FILTER", search.name, unfit, "series that do not meet the filter are passed over.")
+    stacks = search.kind in SLICES
+    doubtful = {
+        file for series in chosen for file in series.doubtful if stacks and not owner.get(_inside(search, file))
+    }
+    search.notes.tell("SLICES_UNSURE", search.name, len(doubtful), _UNSURE)
     for series in chosen:
-        slices = (*series.files, *_own_damaged(search, series, owner)) if search.kind in SLICES else series.files
+        slices = (*series.files, *_own_damaged(search, series, owner)) if stacks else series.files
         files = [file.relative_to(search.root) for file in slices]
-        groups = [tuple(files)] if search.kind in SLICES else [(file,) for file in files]
-        time = series.time.astype("datetime64[s]")
-        made = tuple(Candidate((), group, time, len(group), series.clock, series.patient_id) for group in groups)
+        groups = [tuple(files)] if stacks else [(file,) for file in files]
+        time, incomplete = series.time.astype("datetime64[s]"), stacks and series.incomplete
+        made = tuple(
+            Candidate((), group, time, len(group), series.clock, series.patient_id, incomplete) for group in groups
+        )
         yield FoundSeries(series, made)
 
 
 def _own_damaged(search: Search, series: DicomSeries, owner: Mapping[Path, tuple[int, ...]]) -> list[Path]:
-    """The damaged files beside a series that belong, by name, to the same records as it does."""
-    whose = owner.get(series.files[0].relative_to(search.root))
-    return [file for file in series.damaged if owner.get(file.relative_to(search.root)) == whose]
+    """The damaged files beside a series that belong, by name, to the same records as it does.
+
+    Among series of other patients only a name tells whose they are.
+    """
+    whose = owner.get(_inside(search, series.files[0]))
+    beside = (*series.damaged, *series.doubtful) if whose else series.damaged
+    return [file for file in beside if owner.get(_inside(search, file)) == whose]
+
+
+def _inside(search: Search, file: Path) -> Path:
+    return file.relative_to(search.root)
 
 
 def _refuse_damaged(search: Search, scan: DicomScan, owner: Mapping[Path, tuple[int, ...]]) -> None:
@@ -140,7 +162,7 @@ def _refuse_damaged(search: Search, scan: DicomScan, owner: Mapping[Path, tuple[
     claimed = {file for series in scan.series for file in _own_damaged(search, series, owner)} if slices else set()
     read = not slices and search.source.series is None  # by its name alone it gets to the reader
     for file, error in scan.errors.items():
-        rows = owner.get(file.relative_to(search.root), ())
+        rows = owner.get(_inside(search, file), ())
         if file not in claimed and not (read and rows):
             search.refuse(error, rows)
 

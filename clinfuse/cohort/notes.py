@@ -68,6 +68,10 @@ class Notes:
         self._told[line] = place, before + number
         self._entries[place] = Entry(code, source, "", f"{before + number} {text}", note=True)
 
+    def remark(self, code: str, source: str, text: str, *, key: str) -> None:
+        """Note something about one record, of which nothing was refused."""
+        self._entries.append(Entry(code, source, key, text, note=True))
+
     def match(self, match: Match, hint: str = "") -> None:
         """Note how the ids of a source met the records, and loudly if none did; `hint` says what may be wrong."""
         self._matches.append(match)

@@ -50,6 +50,11 @@ class DicomSeries:
     damaged : tuple of Path
         Files that cannot be read, in a folder that holds no other patient or study: they may be slices of this
         series, which would look whole without its first or last.
+    doubtful : tuple of Path
+        Files that cannot be read, in a folder that holds other patients or studies too: they may be anybody's.
+    incomplete : bool
+        Whether NumberOfSeriesRelatedInstances names more images than there are; beside `doubtful` files also whether
+        ImagesInAcquisition does, or InstanceNumber begins above 1.
     """
 
     patient_id: str
@@ -65,6 +70,8 @@ class DicomSeries:
     columns: int
     clock: bool = True
     damaged: tuple[Path, ...] = ()
+    doubtful: tuple[Path, ...] = ()
+    incomplete: bool = False
 
 
 @final
@@ -117,6 +124,8 @@ class DicomHeader:
     orientation: np.ndarray
     instance: float
     size: tuple[int, int] = field(default=(0, 0))
+    related: float = 0.0
+    acquired: float = 0.0
 
 
 def index_dicom(folder: Path) -> tuple[DicomSeries, ...]:
@@ -222,23 +231,24 @@ def grouped(files: Sequence[Path], headers: Headers) -> DicomScan:
             damaged[file] = header
         else:
             groups.setdefault(header.key, []).append(header)
-    series = tuple(_series(groups[key]) for key in sorted(groups))
-    return DicomScan(_with_neighbours(series, damaged), tuple(damaged), other, tuple(damaged.values()))
+    beside = _beside(list(groups.values()), damaged)
+    series = tuple(_series(groups[key], beside) for key in sorted(groups))
+    return DicomScan(series, tuple(damaged), other, tuple(damaged.values()))
 
 
-def _with_neighbours(series: tuple[DicomSeries, ...], damaged: Collection[Path]) -> tuple[DicomSeries, ...]:
-    """The series, each with the damaged files of folders that hold files of no other patient or study."""
-    holds: dict[Path, set[int]] = {}
-    for number, one in enumerate(series):
-        for file in one.files:
-            holds.setdefault(file.parent, set()).add(number)
-    beside: dict[int, list[Path]] = {}
+_Beside: TypeAlias = dict[Path, tuple[bool, tuple[Path, ...]]]
+
+
+def _beside(groups: Sequence[Sequence[DicomHeader]], damaged: Collection[Path]) -> _Beside:
+    """The damaged files of each folder that has any, and whether all else in it is of one patient and study."""
+    files: dict[Path, list[Path]] = {}
     for file in damaged:
-        numbers = holds.get(file.parent, set())
-        if len({(series[number].patient_id, series[number].study_uid) for number in numbers}) == 1:
-            for number in numbers:
-                beside.setdefault(number, []).append(file)
-    return tuple(replace(one, damaged=tuple(beside.get(number, ()))) for number, one in enumerate(series))
+        files.setdefault(file.parent, []).append(file)
+    holds: dict[Path, set[tuple[str, str]]] = {}
+    for group in groups if files else ():
+        for header in group:
+            holds.setdefault(header.file.parent, set()).add(header.key[:2])
+    return {folder: (len(holds.get(folder, ())) == 1, tuple(beside)) for folder, beside in files.items()}
 
 
 def image_header(file: Path) -> DicomHeader | None:
@@ -279,6 +289,7 @@ def image_header(file: Path) -> DicomHeader | None:
     instance = numbers(dataset, "InstanceNumber", 1)
     time, clock = _acquired(dataset)
     size = numbers(dataset, "Rows", 1), numbers(dataset, "Columns", 1)
+    counts = [numbers(dataset, name, 1) for name in ("NumberOfSeriesRelatedInstances", "ImagesInAcquisition")]
     return DicomHeader(
         file=file,
         key=(text(dataset, "PatientID"), text(dataset, "StudyInstanceUID"), text(dataset, "SeriesInstanceUID")),
@@ -292,6 +303,8 @@ def image_header(file: Path) -> DicomHeader | None:
         orientation=numbers(dataset, "ImageOrientationPatient", 6),
         instance=float(instance[0]) if instance.size else 0.0,
         size=(int(size[0][0]) if size[0].size else 0, int(size[1][0]) if size[1].size else 0),
+        related=float(counts[0][0]) if counts[0].size else 0.0,
+        acquired=float(counts[1][0]) if counts[1].size else 0.0,
     )
 
 
@@ -336,11 +349,17 @@ def _moment(date: str, time: str) -> np.datetime64:
         return _UNKNOWN_TIME
 
 
-def _series(headers: list[DicomHeader]) -> DicomSeries:
+def _series(headers: list[DicomHeader], beside: _Beside) -> DicomSeries:
     ordered = _in_slice_order(headers)
     first = ordered[0]
     exact = [header.time for header in headers if header.clock]
     rough = [header.time for header in headers if not np.isnat(header.time)]
+    near = [beside[folder] for folder in sorted({header.file.parent for header in headers} & beside.keys())]
+    doubtful = tuple(file for alone, files in near if not alone for file in files)
+    missing = max(header.related for header in headers) > len(headers)
+    if doubtful:
+        missing |= max(header.acquired for header in headers) > len(headers)
+        missing |= min(header.instance for header in headers) > 1
     return DicomSeries(
         *first.key,
         modality=first.modality,
@@ -352,6 +371,9 @@ def _series(headers: list[DicomHeader]) -> DicomSeries:
         rows=first.size[0],
         columns=first.size[1],
         clock=bool(exact),
+        damaged=tuple(file for alone, files in near if alone for file in files),
+        doubtful=doubtful,
+        incomplete=missing,
     )
 
 

@@ -19,6 +19,8 @@ from clinfuse.io.values import Remark
 
 SPACING_TOLERANCE = 0.01
 SPACING_TOLERANCE_MM = 0.05
+DRIFT_TOLERANCE = 0.1
+DRIFT_TOLERANCE_MM = 0.5
 SAME_PLACE_MM = 1e-3
 _GAP = 1.5
 
@@ -73,7 +75,8 @@ def lattice(positions: np.ndarray, normal: np.ndarray, *, pixel_mm: float, polic
     DataError
         ``CT_TILT`` the stack leans, as with a tilted gantry; ``CT_OFFSET`` slices are shifted against each other
         without one direction; ``CT_GAP`` slices are missing; ``CT_SPACING`` distances differ from their median by more
-        than 1 % or 0.05 mm.
+        than 1 % or 0.05 mm, or small differences add up until a slice lies more than a tenth of the distance, or 0.5
+        mm, from its place in an even stack.
     """
     travel = positions - positions[0]
     heights = travel @ normal
@@ -91,9 +94,13 @@ def lattice(positions: np.ndarray, normal: np.ndarray, *, pixel_mm: float, polic
     wanted = np.where(gaps, np.rint(steps / usual) * usual, usual)
     uneven = np.abs(steps - wanted) > min(SPACING_TOLERANCE * usual, SPACING_TOLERANCE_MM)
     if uneven.any():
-        remarks += _uneven(steps, uneven, policy)
+        remarks += _uneven(steps, _described(steps, uneven), policy)
     if not gaps.any() and not uneven.any():
-        return Lattice(heights, offsets, heights, remarks)
+        drift = _drift(heights)
+        if drift <= min(DRIFT_TOLERANCE * usual, DRIFT_TOLERANCE_MM):
+            return Lattice(heights, offsets, heights, remarks)
+        found = f"small differences that add up to {drift:.2f} mm along the stack; {_distances(steps)}"
+        remarks += _uneven(steps, found, policy)
     planes = np.linspace(0.0, heights[-1], round(heights[-1] / usual) + 1)
     return Lattice(heights, offsets, planes, remarks)
 
@@ -131,12 +138,17 @@ def _gaps(steps: np.ndarray, gaps: np.ndarray, policy: SeriesPolicy) -> tuple[Re
     return (Remark("CT_GAP", text),)
 
 
-def _uneven(steps: np.ndarray, uneven: np.ndarray, policy: SeriesPolicy) -> tuple[Remark, ...]:
+def _drift(heights: np.ndarray) -> float:
+    """How far the slice that lies worst is from its place between the first and the last, were all distances equal."""
+    return float(np.abs(heights - np.linspace(heights[0], heights[-1], len(heights))).max())
+
+
+def _uneven(steps: np.ndarray, found: str, policy: SeriesPolicy) -> tuple[Remark, ...]:
     if policy.uneven != "resample":
         _refuse(
             "CT_SPACING",
-            "even distances between slices, within 1 % and 0.05 mm",
-            _described(steps, uneven),
+            "even distances between slices, within 1 % and 0.05 mm, and a tenth of one distance in their sum",
+            found,
             'Write `uneven = "resample"` in this modality to resample to even distances.',
         )
     return (Remark("CT_SPACING", f"Slices were resampled to even distances; {_distances(steps)} as found."),)

@@ -267,3 +267,51 @@ def test_limits_of_measurement_get_the_key_that_a_contract_knows(tmp_path):
     (tmp_path / "labs.csv").write_text("PID,CRP\n" + rows)
     assert 'censored = "limit"' in write_draft(survey(tmp_path))
     assert ColumnDeclaration(censored="limit").censored == "limit"
+
+
+def test_mr_series_get_a_section_that_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "visits.csv").write_text("PATNR,Y\n0012,yes\n0013,no\n0014,yes\n", encoding="utf-8")
+    for number, person in enumerate(("0012", "0013", "0014")):
+        for sequence in ("T1", "FLAIR"):
+            write_mr(tmp_path / "MR", person, f"{number}{sequence}", sequence)
+    draft = write_draft(survey(tmp_path))
+    assert "#[modalities.mr]" in draft
+    assert "# every sequence that counts is a modality of its own" in draft
+
+    def pick(section: str, case: str, line: str) -> bool:
+        key = line.partition(" = ")[0]
+        if section == "modalities.mr":
+            wanted = ("kind", "format", "folder", "spacing_mm", "size")
+            return key in wanted or (key == "id" and "patient_id" in line) or (key == "series" and "FLAIR" in line)
+        return section == "records" and line in ('table = "visits.csv"', 'patient_id = "PATNR"')
+
+    text = uncommented(draft, pick) + '[label]\ncolumn = "Y"\npositive = ["yes"]\n'
+    text = text.replace("size = [96, 96, 96]", "size = [6, 6, 6]")
+    (tmp_path / "cohort.toml").write_text(text, encoding="utf-8")
+    cohort = Cohort.from_folder(tmp_path)
+    assert (cohort.names, cohort.modality("mr").kind) == (("mr",), "mr")
+    assert cohort.present.tolist() == [[True], [True], [True]]
+
+
+def write_mr(folder: Path, person: str, series: str, description: str) -> None:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+
+    folder.mkdir(exist_ok=True)
+    for k in range(4):
+        image = Dataset()
+        image.file_meta = FileMetaDataset()
+        image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID = MRImageStorage
+        number = "".join(str(ord(letter)) for letter in series)
+        image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID = f"1.2.{number}.{k + 1}"
+        image.StudyInstanceUID, image.SeriesInstanceUID = f"1.2.{int(person)}", f"1.2.{number}"
+        image.PatientID, image.Modality, image.SeriesDescription = person, "MR", description
+        image.ImagePositionPatient, image.ImageOrientationPatient = [0, 0, 2 * k], [1, 0, 0, 0, 1, 0]
+        image.SliceThickness, image.PixelSpacing, image.InstanceNumber = 2, [1, 1], k + 1
+        image.Rows = image.Columns = 8
+        image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 0
+        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+        noise = np.random.default_rng(k).integers(0, 900, (8, 8))
+        image.PixelData = noise.astype(np.uint16).tobytes()
+        image.save_as(folder / f"{series}_{k}.dcm", enforce_file_format=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from clinfuse.cohort.folder import read_export
 from tests.faults.dicom_enhanced import enhanced
 from tests.faults.dicom_files import NUMBER, Values, beside, count_of, every, one, pixels, series, slice_values, whole
 from tests.faults.dicom_reading import fault, read_cohort
@@ -70,7 +71,35 @@ def _cohort(*patients: tuple[str, str]) -> Callable[[Path, int], Path]:
     return build
 
 
+def _cut_among_two(folder: Path, variant: int) -> Path:
+    """The series of two patients in one folder, one slice of one of them cut so that nobody knows whose it is."""
+    (folder / "cohort.toml").write_text(CONTRACT.replace('files = "scans/{record_id}/"', 'folder = "scans"'))
+    (folder / "visits.csv").write_text(f"V,P,Y\nv1,{NUMBER},1\nv2,b,0\n")
+    scans = folder / "scans"
+    scans.mkdir()
+    for patient in (NUMBER, "b"):
+        said = {"PatientID": patient, "SeriesInstanceUID": f"1.2.{len(patient)}", "StudyInstanceUID": "1.2.3"}
+        series(folder / patient, variant, edit=lambda k, count, said=said: said)  # type: ignore[misc]
+        for file in (folder / patient).iterdir():
+            file.rename(scans / f"{patient}_{file.name}")
+    first = next(file for file in sorted(scans.iterdir()) if file.name.startswith(NUMBER))
+    first.write_bytes(first.read_bytes()[: 300 + 100 * variant])
+    return folder
+
+
+def _read_noted(path: Path, line: str) -> tuple[str, ...]:
+    return tuple(entry.code for entry in read_export(path).ledger.entries)
+
+
 COMPANY = (
+    fault(
+        "D05",
+        "a cut slice that may be one of two patients",
+        "FLAG",
+        "SERIES_INCOMPLETE",
+        _cut_among_two,
+        read=_read_noted,
+    ),
     fault(
         "D25",
         "two patients in the folder of a record",

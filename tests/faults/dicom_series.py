@@ -15,6 +15,7 @@ from tests.faults.dicom_files import (
     placed,
     series,
     slice_values,
+    whole,
 )
 from tests.faults.dicom_reading import fault
 
@@ -57,6 +58,15 @@ def _slopes(folder: Path, variant: int) -> Path:
     return series(folder, variant, edit=lambda k, count: {"RescaleSlope": f"{1 + 0.01 * (k % (variant + 2)):g}"})
 
 
+def _drifting(folder: Path, variant: int) -> Path:
+    """Twelve distances a little too short and twelve a little too long: none is off by 1 %, their sum is."""
+    steps = np.concatenate([np.full(12 + variant, 1.983), [2.0], np.full(12 + variant, 2.017)])
+    for k, height in enumerate(np.append(0.0, np.cumsum(steps))):
+        said = slice_values(variant, k, ImagePositionPatient=[-10.0, -20.0, round(30.0 + float(height), 6)])
+        named(folder, k).write_bytes(whole(said))
+    return folder
+
+
 PLACES = (
     fault("D28", "slices are missing", "ASK", "CT_GAP", _without),
     fault(
@@ -66,6 +76,7 @@ PLACES = (
         "CT_SPACING",
         placed(lambda k, variant: (0, 0, 2 * k + (0.3, -0.4, 0.9, 0.06)[variant] * (k == 3))),
     ),
+    fault("D29", "slices at distances whose small differences add up", "ASK", "CT_SPACING", _drifting),
     fault("D30", "instance numbers missing, equal or against the slices", "FIX", "", _numbers),
     fault(
         "D32",

@@ -44,6 +44,7 @@ DEVIATIONS: dict[tuple[str, str], str] = {
     ("D01", "an empty file beside a series"): "read as a folder, it is skipped and noted; a cohort refuses the series",
     ("D02", "a folder without DICOM"): "nothing is left after skipping",
     ("D02", "picture that is another format"): "its format is declared, so it is no stray file",
+    ("D05", "a cut slice that may be one of two patients"): _ONLY_THAT,
     ("D05", "cut files in an export"): "counted with their code; a series beside them is refused",
     ("D16", "film without rescaling"): _READ,
     ("D24", "two series of one length"): "the reader is handed files of two series and none is longer",

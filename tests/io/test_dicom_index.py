@@ -78,6 +78,9 @@ def test_a_damaged_file_may_belong_to_every_series_of_its_study(
     scan = scan_dicom(tmp_path)
     damaged = {series.files[0].parent.name: [file.name for file in series.damaged] for series in scan.series}
     assert damaged == {"study": ["4"], "flat": []}
+    flat = [series for series in scan.series if series.files[0].parent.name == "flat"]
+    assert [[file.name for file in series.doubtful] for series in flat] == [["4"], ["4"]]
+    assert not any(series.doubtful for series in scan.series if series not in flat)
     assert [len(series.damaged) for series in scan.series if series.files[0].parent.name == "study"] == [1, 1]
 
 

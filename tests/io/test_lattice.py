@@ -143,6 +143,45 @@ def test_gap_tilt_and_uneven_distances_together(tmp_path: Path, slice_file: Writ
 NORMAL = np.array([0.0, 0.0, 1.0])
 
 
+def drifting(count: int, more: float) -> np.ndarray:
+    """Heights 1 mm apart in the middle, closer below and wider above by as much: no distance is off by 1 %."""
+    steps = np.concatenate([np.full(count, 1 - more), [1.0], np.full(count, 1 + more)])
+    return np.append(0.0, np.cumsum(steps))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_many_small_differences_of_one_sign_are_no_even_stack(order: int) -> None:
+    """By hand: n distances of 0.991 mm, one of 1 and n of 1.009 put slice n at 0.991 n in place of 1.0 n: 0.009 n."""
+    for count, even in ((11, True), (12, False)):
+        heights = drifting(count, 0.009 * order)
+        positions = np.outer(heights, NORMAL)
+        if even:
+            found = lattice(positions, NORMAL, pixel_mm=1.0, policy=CtPolicy())
+            assert not found.moved
+            continue
+        with pytest.raises(DataError, match=r"\[CT_SPACING\].*add up to 0\.11 mm.*`uneven = \"resample\"`"):
+            lattice(positions, NORMAL, pixel_mm=1.0, policy=CtPolicy())
+        found = lattice(positions, NORMAL, pixel_mm=1.0, policy=CtPolicy(uneven="resample"))
+        assert [remark.code for remark in found.remarks] == ["CT_SPACING"]
+        assert found.step_mm == pytest.approx(1.0)
+        # A ramp that is each slice's height has, resampled, each plane's height.
+        ramp = heights[:, None, None].astype(np.float32) * np.ones((1, 2, 2), np.float32)
+        read = between_planes(ramp, found.heights, found.planes)
+        np.testing.assert_allclose(read[:, 0, 0], np.arange(2 * count + 2), atol=1e-5)
+
+
+def test_thick_slices_may_drift_by_half_a_millimetre_and_no_more() -> None:
+    for more, even in ((0.0049, True), (0.0051, False)):
+        heights = 10 * drifting(10, more)  # 10 slices of 10 mm off by 0.049 mm each: 0.49 mm
+        policy = CtPolicy(uneven="resample")
+        assert lattice(np.outer(heights, NORMAL), NORMAL, pixel_mm=1.0, policy=policy).moved == (not even)
+
+
+def test_rounded_positions_are_an_even_stack_however_many_there_are() -> None:
+    heights = np.round(0.6251 * np.arange(2000) + 0.2, 3)
+    assert not lattice(np.outer(heights, NORMAL), NORMAL, pixel_mm=1.0, policy=CtPolicy()).moved
+
+
 @given(st.lists(st.floats(0.1, 8.0), min_size=1, max_size=12), st.floats(-0.5, 0.5))
 def test_a_lattice_spans_its_slices(steps: list[float], lean: float) -> None:
     heights = np.concatenate([[0.0], np.cumsum(steps)])
