@@ -41,6 +41,7 @@ _HOMES = {
     "Comparison": "clinfuse.evaluation.compare",
     "compare": "clinfuse.evaluation.compare",
     "robustness": "clinfuse.evaluation.robustness",
+    "diagnose": "clinfuse.evaluation.diagnosis",
     "audit": "clinfuse.evaluation.audit",
     "Attribution": "clinfuse.explain.attribution",
     "attribute": "clinfuse.explain.attribution",

@@ -76,6 +76,8 @@ class CrossValidation:
         Logits of the training prevalence, per repeat and fold: the answer about a record of which nothing is left.
     hide : float
         Probability with which present modalities were hidden in training; 0 where nothing is fused.
+    at_hand : bool
+        Whether every fitted model is in memory or on disk, so that none is fitted again when it is asked for.
     """
 
     def __init__(self, name: str, cohort: Cohort, tasks: Mapping[tuple[int, int], _Task], *, everyone: Cohort) -> None:
@@ -95,6 +97,7 @@ class CrossValidation:
         options = first.model.get_params(deep=False).get("options")
         self.hide = float(getattr(options, "hide", 0.0)) if self.multimodal else 0.0
         self.classifiers: Mapping[tuple[int, int], FusionClassifier] = _Classifiers(self._tasks)
+        self.at_hand = all(task.fitted is not None or task.about["stored"] for task in self._tasks.values())
 
     @property
     def model(self) -> str:

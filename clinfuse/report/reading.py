@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,11 @@ def loss_curves(comparison: Any) -> dict[str, list[tuple[float, float]]]:
 
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
+
+
+def why(diagnoses: Sequence[Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Give what each diagnosis says of its model, by the model's name."""
+    return tuple((str(one.model), tuple(true_minus(str(line)) for line in one.sentences)) for one in diagnoses)
 
 
 def warnings(comparison: Any) -> tuple[tuple[str, str], ...]:

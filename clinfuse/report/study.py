@@ -44,6 +44,7 @@ class _View:
     forest: Picture
     forest_caption: str
     declared: str
+    why: tuple[tuple[str, tuple[str, ...]], ...]
     calibration: tuple[Picture, ...]
     calibration_facts: tuple[tuple[str, str], ...]
     robust_model: str
@@ -66,6 +67,7 @@ def write_study_report(
     title: str = "",
     run: Mapping[str, Any] | None = None,
     audit: Any = None,
+    diagnoses: Sequence[Any] = (),
 ) -> Path:
     """Write the page of a whole study.
 
@@ -84,6 +86,8 @@ def write_study_report(
         Times, hosts and paths do not belong here.
     audit : Audit, optional
         Of `audit`: what it noticed is printed before any figure.
+    diagnoses : sequence of Diagnosis
+        Of `diagnose`, one for each fusion that is to be taken apart.
 
     Returns
     -------
@@ -95,7 +99,8 @@ def write_study_report(
     StorageError
         ``REPORT_WRITE`` where the file cannot be written.
     """
-    return write_text(path, study_page(comparison, robustness=robustness, title=title, run=run, audit=audit))
+    page = study_page(comparison, robustness=robustness, title=title, run=run, audit=audit, diagnoses=diagnoses)
+    return write_text(path, page)
 
 
 def study_page(
@@ -105,6 +110,7 @@ def study_page(
     title: str = "",
     run: Mapping[str, Any] | None = None,
     audit: Any = None,
+    diagnoses: Sequence[Any] = (),
 ) -> str:
     """Give the text of a study's page."""
     cohort = comparison.cohort
@@ -126,13 +132,14 @@ def study_page(
         forest=figures.forest(estimates),
         forest_caption=_forest_caption(estimates),
         declared=declared,
+        why=reading.why(diagnoses),
         calibration=reading.calibration_pictures(comparison),
         calibration_facts=reading.calibration_facts(comparison),
         robust_model="" if robustness is None else str(robustness.model),
         robustness=(figures.deltas(robust),) if robust else (),
         robust_caption=reading.robust_words(robustness),
         presence=figures.presence(cohort.names, cohort.present),
-        tables=_tables(comparison, robustness, audit),
+        tables=_tables(comparison, robustness, audit, diagnoses),
         losses=_losses(comparison),
         methods=methods_text(
             models=reading.taxonomies(comparison),
@@ -198,8 +205,10 @@ def _forest_caption(rows: Sequence[figures.Estimate]) -> str:
     return " ".join(parts)
 
 
-def _tables(comparison: Any, robustness: Any, audit: Any) -> tuple[tuple[str, _Frame], ...]:
+def _tables(comparison: Any, robustness: Any, audit: Any, diagnoses: Sequence[Any]) -> tuple[tuple[str, _Frame], ...]:
     found = [("Every model", _frame(comparison.table()))]
+    if diagnoses:
+        found.append(("What each fusion makes of its sources", _frame(pd.concat([one.table() for one in diagnoses]))))
     if robustness is not None:
         found.append(("Sources withheld", _frame(robustness.table())))
     if audit is not None:

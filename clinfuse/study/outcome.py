@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+import pandas as pd
 
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.audit import Audit, audit
 from clinfuse.evaluation.compare import CHOSEN_INSIDE, Comparison, compare
+from clinfuse.evaluation.diagnosis import Diagnosis, diagnose
 from clinfuse.evaluation.fitting import one_thread_each
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.robustness import Robustness, robustness
@@ -41,12 +43,15 @@ class Outcome:
     robustness : Robustness
         Of the declared model; without rows where the study does not ask for subsets.
     audit : Audit
+    diagnoses : tuple of Diagnosis
+        Of every fusion, the declared one first.
     """
 
     run: RunFolder
     comparison: Comparison
     robustness: Robustness
     audit: Audit
+    diagnoses: tuple[Diagnosis, ...]
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -184,8 +189,9 @@ def _finish(work: Work, audited: Audit) -> Outcome:
     declared = comparison[work.study.primary]
     asked = "subsets" in work.study.missing.report
     withheld = robustness(declared, work.cohort, seed=work.study.seed) if asked else Robustness(declared.name, ())
-    outcome = Outcome(work.run, comparison, withheld, audited)
+    outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison))
     write_json(work.run.path / "metrics.json", outcome.metrics)
+    write_json(work.run.path / "diagnosis.json", [one.as_dict() for one in outcome.diagnoses])
     _write_tables(outcome, work)
     write_ledger(work.cohort.ledger, work.run.ledger, title=work.study.report.title)
     described = work.run.read()
@@ -197,11 +203,24 @@ def _finish(work: Work, audited: Audit) -> Outcome:
     }
     shown = outcome.robustness if asked else None
     write_study_report(
-        comparison, work.run.report, robustness=shown, title=work.study.report.title, run=known, audit=outcome.audit
+        comparison,
+        work.run.report,
+        robustness=shown,
+        title=work.study.report.title,
+        run=known,
+        audit=outcome.audit,
+        diagnoses=outcome.diagnoses,
     )
     if work.cohort.task == "binary" and work.study.report.patients:
         explain_records(work, comparison, picks(comparison, work.study), model=work.study.primary)
     return outcome
+
+
+def diagnosed(comparison: Comparison) -> tuple[Diagnosis, ...]:
+    """Give the diagnosis of every fusion that needs no new fit for it, the declared one first."""
+    fusions = {name: one for name, one in comparison.models.items() if one.multimodal and len(one.modalities) > 1}
+    names = [name for name, one in fusions.items() if one.at_hand]
+    return tuple(diagnose(comparison, name) for name in sorted(names, key=lambda name: name != comparison.primary))
 
 
 def explain_records(
@@ -274,12 +293,15 @@ def picks(comparison: Comparison, study: Any) -> tuple[str, ...]:
 def _write_tables(outcome: Outcome, work: Work) -> None:
     folder = work.run.tables
     tables = {"models": outcome.comparison.table().reset_index()}
+    if outcome.diagnoses:
+        tables["diagnosis"] = pd.concat([one.table() for one in outcome.diagnoses])
     if outcome.robustness.rows:
         tables["withheld"] = outcome.robustness.table()
-    for file in folder.glob("withheld.*"):
+    for file in (*folder.glob("withheld.*"), *folder.glob("diagnosis.*")):
         file.unlink()
     captions = {
         "models": f"Every model on held-out records. {outcome.comparison.answer.text}",
+        "diagnosis": "What each fusion makes of its modalities, on held-out records.",
         "withheld": f"{work.study.primary}, sources withheld from the model.",
     }
     for name, table in tables.items():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clinfuse.cohort.batch import Batch, load_batch
 from clinfuse.cohort.cohort import Cohort
@@ -91,12 +91,23 @@ def hidden_mask(present: np.ndarray, probability: float, seed: int, record: str,
 @final
 @dataclass(frozen=True)
 class Epoch:
-    """One point of the loss curve; ``validation_loss`` is NaN without inner validation patients."""
+    """One point of the loss curve.
+
+    Parameters
+    ----------
+    epoch : int
+    training_loss, validation_loss : float
+        The second is NaN without inner validation patients.
+    learning_rate : float
+    gradients : mapping of str to float
+        Mean norm of the gradient of every encoder that is trained beside others, by modality, before any clipping.
+    """
 
     epoch: int
     training_loss: float
     validation_loss: float
     learning_rate: float
+    gradients: Mapping[str, float] = field(default_factory=dict)
 
 
 def train(
@@ -147,14 +158,18 @@ def train(
         rate = optimiser.param_groups[0]["lr"]
         network.train()
         total = 0.0
+        norms = np.zeros(len(network.encoders_by_name()))
         for chosen in np.array_split(rows, steps):
             batch = data.training_batch(chosen, options, seed=seed, epoch=epoch)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
                 loss = loss_of(batch)
-            total += _step(network, loss, optimiser, options) * len(chosen)
+            value, norm = _step(network, loss, optimiser, options)
+            total += value * len(chosen)
+            norms += norm * len(chosen)
             schedule.step()
         validation = _validation_loss(network, data, validation_rows, loss_of, options)
-        curve.append(Epoch(epoch, total / len(rows), validation, rate))
+        gradients = dict(zip(network.encoders_by_name(), (norms / len(rows)).tolist(), strict=True))
+        curve.append(Epoch(epoch, total / len(rows), validation, rate, gradients))
         if options.patience == 0:
             continue
         if validation < best:
@@ -167,7 +182,10 @@ def train(
     return tuple(curve)
 
 
-def _step(network: TrainableNetwork, loss: Tensor, optimiser: torch.optim.Optimizer, options: TrainingOptions) -> float:
+def _step(
+    network: TrainableNetwork, loss: Tensor, optimiser: torch.optim.Optimizer, options: TrainingOptions
+) -> tuple[float, np.ndarray]:
+    """Take one step; give the loss and the norm of each encoder's gradient before it is clipped."""
     value = float(loss.detach())
     if not math.isfinite(value):
         raise TrainingError(
@@ -179,9 +197,14 @@ def _step(network: TrainableNetwork, loss: Tensor, optimiser: torch.optim.Optimi
         )
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    norms = np.array([_gradient_norm(encoder) for encoder in network.encoders_by_name().values()])
     torch.nn.utils.clip_grad_norm_(network.parameters(), options.clip)
     optimiser.step()
-    return value
+    return value, norms
+
+
+def _gradient_norm(module: nn.Module) -> float:
+    return float(torch.nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None]))
 
 
 def _schedule(options: TrainingOptions, steps: int) -> Callable[[int], float]:

@@ -92,6 +92,10 @@ class TrainableNetwork(nn.Module, ABC):
         present : Tensor of bool, (batch, modalities)
         """
 
+    def encoders_by_name(self) -> dict[str, nn.Module]:
+        """Give the encoders that are trained side by side, by modality; empty where there is one or none."""
+        return {}
+
 
 @final
 class SingleNetwork(TrainableNetwork):
@@ -153,6 +157,10 @@ class JointNetwork(TrainableNetwork):
         self.head = nn.Linear(operator.features, outputs)
         heads = [nn.Linear(encoder.features, outputs) for encoder in encoders.values()] if single_heads else []
         self.heads = nn.ModuleList(heads)
+
+    def encoders_by_name(self) -> dict[str, nn.Module]:
+        """Give every modality's encoder."""
+        return dict(zip(self.names, self.encoders, strict=True))
 
     def embed_present(self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor) -> list[Tensor]:
         """Give each modality's embeddings (batch, features), zeros where absent: only present rows are encoded."""

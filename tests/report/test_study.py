@@ -15,7 +15,9 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.ledger import Entry, Ledger
 from clinfuse.evaluation.audit import Audit, Finding
 from clinfuse.evaluation.compare import Comparison, compare
+from clinfuse.evaluation.diagnosis import diagnose
 from clinfuse.evaluation.robustness import Robustness, robustness
+from clinfuse.report.reading import true_minus
 from clinfuse.report.study import study_page, write_study_report
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.late import LateFusion
@@ -151,3 +153,15 @@ def test_names_that_look_like_markup_stay_names(comparison: Comparison, read) ->
     assert payload in found.words
     assert not [name for _, name, _ in found.attributes if name.startswith("on")]
     assert all(source.startswith("data:image/") for source in found.values("img", "src"))
+
+
+def test_why_is_told_in_sentences_with_the_numbers_behind_them(comparison: Comparison, page: str, read) -> None:
+    assert '<section id="why">' not in page
+    found = [diagnose(comparison, name) for name in ("late", "early")]
+    written = study_page(comparison, title="Pneumonia", run=RUN, diagnoses=found)
+    assert written.index('<section id="models">') < written.index('<section id="why">')
+    words = read(written).words
+    for one in found:
+        assert all(true_minus(line) in words for line in one.sentences)
+    assert "What each fusion makes of its sources" in words
+    assert words.count("fusion given it alone") == 1

@@ -41,6 +41,9 @@ def test_a_run_is_a_folder_of_files_that_say_the_same(study_file: Path) -> None:
     run = contents(work.run.path)
     assert {"run.json", "metrics.json", "predictions.parquet", "report.html", "ledger.html"} <= set(run)
     assert {"tables/models.csv", "tables/withheld.csv", "patients/index.html"} <= set(run)
+    assert {"diagnosis.json", "tables/diagnosis.csv"} <= set(run)
+    assert [one["model"] for one in json.loads(run["diagnosis.json"])] == ["late", "early"]
+    assert outcome.diagnoses[0].sentences[0].startswith("late ")
     assert sum(name.startswith("patients/R-") for name in run) == 2
     assert not any(name.endswith((".docx", ".tex")) for name in run)
     rows = json.loads(run["metrics.json"])
