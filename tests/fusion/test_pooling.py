@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from clinfuse.errors import ConfigError
-from clinfuse.fusion.pooling import build_pool, pool_from_state, pool_names, probabilities
+from clinfuse.fusion.pool import probabilities
+from clinfuse.fusion.pooling import build_pool, pool_from_state, pool_names
 
 
 def logit(p):

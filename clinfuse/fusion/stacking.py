@@ -1,0 +1,135 @@
+"""Late aggregators that learn from predictions for patients their models never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+
+from clinfuse.fusion.pool import Pool, as_logits, probabilities, share
+
+
+@final
+class WeightedPool(Pool):
+    """Mean probability, each modality weighing as the inverse of its out-of-fold Brier score, renormalised."""
+
+    name = "weighted"
+    learns = True
+
+    def fit(self, logits: np.ndarray, present: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Pool:
+        """Learn one weight per modality, float64 (modalities,), summing to 1."""
+        chances = probabilities(torch.as_tensor(logits), multilabel=self.multilabel).numpy()
+        truth, known = _targets(labels, logits.shape[-1], multilabel=self.multilabel)
+        errors = (np.where(known[:, None], chances - truth[:, None], 0.0) ** 2).sum(-1)
+        counted = weights[:, None] * present
+        brier = (errors * counted).sum(0) / np.maximum(counted.sum(0), 1e-12)
+        inverse = np.where(counted.sum(0) > 0, 1 / np.maximum(brier, 1e-3), 0.0)
+        self.weights_ = inverse / inverse.sum()
+        return self
+
+    def combine(self, logits: Tensor, present: Tensor) -> Tensor:
+        """Give the logits of the weighted mean probability."""
+        weights = present * torch.as_tensor(self.weights_)
+        # A record whose only modalities never occurred in training counts them equally.
+        weights = torch.where(weights.sum(1, keepdim=True) > 0, weights, present.to(logits.dtype))
+        chances = share(probabilities(logits, multilabel=self.multilabel), weights)
+        return as_logits(chances, multilabel=self.multilabel)
+
+    def learned(self) -> dict[str, Any]:
+        """Give the weights."""
+        return {"weights": self.weights_}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take the weights back."""
+        self.weights_ = state["weights"]
+
+
+@final
+class StackedPool(Pool):
+    """Logistic regression on out-of-fold logits, with missing indicators and slopes that are never negative.
+
+    ``prior + offset + sum over present of slope_m (logits_m - prior) + sum over absent of shift_m``. A modality that
+    says nothing gets a slope of 0; an absent one only its shift.
+
+    References
+    ----------
+    Breiman 1996, Stacked regressions, doi 10.1007/BF00117832 (slopes of at least 0).
+    """
+
+    name = "stacked"
+    learns = True
+    linear = True
+
+    slope_penalty = 1.0
+    shift_penalty = 10.0
+
+    def fit(self, logits: np.ndarray, present: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Pool:
+        """Learn slopes (modalities,), offsets (outputs,) and shifts (modalities, outputs), float64."""
+        _, modalities, outputs = logits.shape
+        truth, known = _targets(labels, outputs, multilabel=self.multilabel)
+        evidence = np.where(present[..., None], logits - self.prior, 0.0)
+        absent = (~present).astype(np.float64)
+        counted = weights[:, None] * known
+
+        def unpack(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            slopes, offsets = flat[:modalities], flat[modalities : modalities + outputs]
+            return slopes, offsets, flat[modalities + outputs :].reshape(modalities, outputs)
+
+        def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            slopes, offsets, shifts = unpack(flat)
+            z = self.prior + offsets + np.einsum("nmk,m->nk", evidence, slopes) + absent @ shifts
+            each, error = _log_loss(z, truth, counted, multilabel=self.multilabel)
+            gradient = np.concatenate(
+                [
+                    np.einsum("nk,nmk->m", error, evidence) + self.slope_penalty * slopes,
+                    error.sum(0) + 1e-3 * offsets,
+                    (absent.T @ error + self.shift_penalty * shifts).ravel(),
+                ]
+            )
+            penalty = self.slope_penalty * slopes @ slopes + 1e-3 * offsets @ offsets
+            return each + 0.5 * (penalty + self.shift_penalty * float((shifts**2).sum())), gradient
+
+        size = modalities + outputs + modalities * outputs
+        start = np.concatenate([np.full(modalities, 0.5), np.zeros(size - modalities)])
+        bounds = [(0.0, None)] * modalities + [(None, None)] * (size - modalities)
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
+        self.slopes_, self.offsets_, self.shifts_ = unpack(found.x)
+        return self
+
+    def combine(self, logits: Tensor, present: Tensor) -> Tensor:
+        """Give the stacked logits."""
+        prior = torch.as_tensor(self.prior)
+        evidence = torch.where(present[..., None], logits - prior, torch.zeros_like(logits))
+        weighted = (evidence * torch.as_tensor(self.slopes_)[:, None]).sum(1)
+        absent = (~present).to(logits.dtype) @ torch.as_tensor(self.shifts_)
+        return prior + torch.as_tensor(self.offsets_) + weighted + absent
+
+    def learned(self) -> dict[str, Any]:
+        """Give slopes, offsets and shifts."""
+        return {"slopes": self.slopes_, "offsets": self.offsets_, "shifts": self.shifts_}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take slopes, offsets and shifts back."""
+        self.slopes_, self.offsets_, self.shifts_ = state["slopes"], state["offsets"], state["shifts"]
+
+
+def _targets(labels: np.ndarray, outputs: int, *, multilabel: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Truth as 0/1 (rows, outputs), and which of it is known."""
+    if multilabel:
+        return (labels == 1).astype(np.float64), labels >= 0
+    return np.eye(outputs)[np.maximum(labels, 0)], np.repeat((labels >= 0)[:, None], outputs, axis=1)
+
+
+def _log_loss(z: np.ndarray, truth: np.ndarray, counted: np.ndarray, *, multilabel: bool) -> tuple[float, np.ndarray]:
+    """Weighted log loss and its gradient by the logits."""
+    if multilabel:
+        value = float((counted * (np.logaddexp(0, z) - truth * z)).sum())
+        return value, counted * (1 / (1 + np.exp(-z)) - truth)
+    highest = z.max(1, keepdims=True)
+    log_sum = highest[:, 0] + np.log(np.exp(z - highest).sum(1))
+    value = float((counted[:, 0] * (log_sum - (truth * z).sum(1))).sum())
+    return value, counted * (np.exp(z - log_sum[:, None]) - truth)
