@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import final
 
 import torch
 from torch import Tensor
 
-from clinfuse.fusion.pool import Pool, as_logits, probabilities, share
+from clinfuse.fusion.pool import SMALLEST_PROBABILITY, Pool, as_logits, probabilities, share
 
 
 @final
@@ -72,3 +73,75 @@ class VotePool(Pool):
         counted = (votes * present[..., None]).sum(1)
         share = (counted + prior) / (present.sum(1, keepdim=True) + 1)
         return as_logits(share, multilabel=self.multilabel)
+
+
+class _OutcomePool(Pool):
+    """The largest or smallest probability of the present modalities.
+
+    With two classes, or for each label, that of the positive class: the most alarmed model speaks, or the least. With
+    more classes, class by class, made to sum to one again (Kittler 1998).
+    """
+
+    @abstractmethod
+    def _combined(self, chances: Tensor, present: Tensor) -> Tensor:
+        """Combine probabilities of single outcomes, (records, modalities, outcomes)."""
+
+    def combine(self, logits: Tensor, present: Tensor) -> Tensor:
+        """Give the logits of the combined probability."""
+        chances = probabilities(logits, multilabel=self.multilabel)
+        two = not self.multilabel and logits.shape[-1] == 2
+        combined = self._combined(chances[..., 1:] if two else chances, present[..., None])
+        if two:
+            combined = torch.cat([1 - combined, combined], -1)
+        if not self.multilabel:
+            combined = combined / combined.sum(-1, keepdim=True)
+        limited = combined.clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+        return as_logits(limited, multilabel=self.multilabel)
+
+
+@final
+class MaxPool(_OutcomePool):
+    """Largest probability of the positive class among the present modalities.
+
+    References
+    ----------
+    Kittler et al. 1998, On combining classifiers, doi 10.1109/34.667881.
+    """
+
+    name = "max"
+
+    def _combined(self, chances: Tensor, present: Tensor) -> Tensor:
+        return torch.where(present, chances, torch.zeros_like(chances)).amax(1)
+
+
+@final
+class MinPool(_OutcomePool):
+    """Smallest probability of the positive class among the present modalities.
+
+    References
+    ----------
+    Kittler et al. 1998, On combining classifiers, doi 10.1109/34.667881.
+    """
+
+    name = "min"
+
+    def _combined(self, chances: Tensor, present: Tensor) -> Tensor:
+        return torch.where(present, chances, torch.ones_like(chances)).amin(1)
+
+
+@final
+class NoisyOrPool(_OutcomePool):
+    """One minus the product of the probabilities that each present modality gives against the positive class.
+
+    Every modality alone can cause the finding; it takes no account of the prior, so that many mute modalities make an
+    alarm.
+
+    References
+    ----------
+    Pearl 1988, Probabilistic reasoning in intelligent systems, section 4.3.2.
+    """
+
+    name = "noisy or"
+
+    def _combined(self, chances: Tensor, present: Tensor) -> Tensor:
+        return 1 - torch.where(present, 1 - chances, torch.ones_like(chances)).prod(1)

@@ -44,7 +44,7 @@ class Pool(ABC):
     """
 
     name: ClassVar[str]
-    learns: ClassVar[bool] = False
+    learns: bool = False
     linear: ClassVar[bool] = False
 
     def __init__(self, prior: np.ndarray, *, multilabel: bool) -> None:

@@ -15,10 +15,24 @@ from clinfuse.fusion.pool import Pool, as_logits, probabilities, share
 
 @final
 class WeightedPool(Pool):
-    """Mean probability, each modality weighing as the inverse of its out-of-fold Brier score, renormalised."""
+    """Mean probability with weights, renormalised over the modalities that are present.
+
+    Parameters
+    ----------
+    prior : ndarray of float64, (outputs,)
+        Logits of the prior.
+    multilabel : bool
+    weights : ndarray of float64, (modalities,), optional
+        Declared ones, summing to 1; else each modality weighs as the inverse of its out-of-fold Brier score.
+    """
 
     name = "weighted"
     learns = True
+
+    def __init__(self, prior: np.ndarray, *, multilabel: bool, weights: np.ndarray | None = None) -> None:
+        super().__init__(prior, multilabel=multilabel)
+        if weights is not None:
+            self.weights_, self.learns = weights, False
 
     def fit(self, logits: np.ndarray, present: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Pool:
         """Learn one weight per modality, float64 (modalities,), summing to 1."""
@@ -34,7 +48,7 @@ class WeightedPool(Pool):
     def combine(self, logits: Tensor, present: Tensor) -> Tensor:
         """Give the logits of the weighted mean probability."""
         weights = present * torch.as_tensor(self.weights_)
-        # A record whose only modalities never occurred in training counts them equally.
+        # A record whose only modalities never occurred in training, or weigh nothing, counts them equally.
         weights = torch.where(weights.sum(1, keepdim=True) > 0, weights, present.to(logits.dtype))
         chances = share(probabilities(logits, multilabel=self.multilabel), weights)
         return as_logits(chances, multilabel=self.multilabel)

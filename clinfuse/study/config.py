@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from clinfuse.cohort.strict import Strict, nearest, not_built, read_toml
 from clinfuse.errors import ConfigError
-from clinfuse.study.rules import OPTIONS_OF, check_name, check_study, check_table_beside, refuse_name
+from clinfuse.study.rules import OPTIONS_OF, check_modalities, check_name, check_study, check_table_beside, refuse_name
 
 BEST_SINGLE = "best single"
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -45,6 +45,8 @@ class ModelSection(Strict):
     learner: str = ""
     combine: str = ""
     learners: dict[str, str] = Field(default_factory=dict)
+    fill: str = ""
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
 
 
 def _named(value: Any) -> Any:
@@ -224,10 +226,7 @@ class Study(Strict):
             check_name(network.name, list(encoder_names(used[name])), f"networks.{name}", f"a network for {used[name]}")
             network.encoder()
         for name, section in self.models.items():
-            if section.fusion == "single":
-                check_name(section.modality, known, f"models.{name}.modality", "a modality of the study")
-            for modality in section.learners:
-                check_name(modality, known, f"models.{name}.learners", "a modality of the study")
+            check_modalities(name, section, known)
             if name in kinds and section.modality != name:
                 refuse_name(f"models.{name}", "a name that no modality has", "the name of a modality", "Rename it.")
         if self.rival:

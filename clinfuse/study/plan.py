@@ -15,6 +15,7 @@ import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.study.config import ModelSection, Study
+from clinfuse.study.rules import learns_from_unseen
 from clinfuse.study.work import Work
 from clinfuse.training.store import save_model
 from clinfuse.training.unimodal import Unimodal
@@ -172,7 +173,7 @@ def fits_of(
         learner = section.learners.get(name, "")
         network = 1.0 if trained[name] and not learner else 0.0
         found["full", name, learner] = Fits((name,), network, 1)
-        if section.combine in ("", "stacked", "weighted"):
+        if learns_from_unseen(section):
             found["inner", str(inner), name, learner] = Fits((name,), network * (inner - 1), inner)
     return found
 

@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 
 OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
     "single": ("modality", "learner"),
-    "early": ("kind", "learner"),
+    "early": ("kind", "learner", "fill"),
     "joint": ("combine", "kind"),
-    "late": ("combine", "learners"),
+    "late": ("combine", "learners", "fill", "weights"),
     "hybrid": ("combine",),
 }
 LEARNERS = ("logistic", "lightgbm")
-LEARNING_POOLS = ("stacked", "weighted")
-_MODEL_KEYS = ("modality", "kind", "learner", "combine", "learners")
+_MODEL_KEYS = ("modality", "kind", "learner", "combine", "learners", "fill", "weights")
 
 
 def check_study(study: Study) -> None:
@@ -77,6 +76,30 @@ def refuse_name(place: str, rule: str, found: str, remedy: str) -> NoReturn:
     raise ConfigError("CONFIG_NAME", place=f"study.{place}", rule=rule, found=found, remedy=remedy)
 
 
+def check_modalities(name: str, section: ModelSection, known: Sequence[str]) -> None:
+    """Refuse a model of a modality that the study does not use, and weights that leave one out.
+
+    Raises
+    ------
+    ConfigError
+        ``CONFIG_NAME``.
+    """
+    if section.fusion == "single":
+        check_name(section.modality, known, f"models.{name}.modality", "a modality of the study")
+    for key in ("learners", "weights"):
+        for modality in getattr(section, key):
+            check_name(modality, known, f"models.{name}.{key}", "a modality of the study")
+    for modality in known if section.weights else ():
+        check_name(modality, list(section.weights), f"models.{name}.weights", "a weight for every modality")
+
+
+def learns_from_unseen(section: ModelSection) -> bool:
+    """Say whether late fusion learns anything from predictions for patients that its models never saw."""
+    if section.weights:
+        return section.fill not in ("", "skip")
+    return section.fill not in ("", "skip") or (section.combine or "stacked") in _learning_pools()
+
+
 def check_table_beside(study: Study, kinds: Mapping[str, str]) -> None:
     """Refuse joint fusion of type II where the modalities in use are not a table and something else.
 
@@ -122,6 +145,11 @@ def _check_names(name: str, section: ModelSection) -> None:
         pool = section.fusion == "late"
         known = _pools() if pool else _operators()
         check_name(section.combine, known, f"models.{name}.combine", "a pool" if pool else "an operator")
+    if "fill" in written:
+        check_name(section.fill, _fills(), f"models.{name}.fill", "a fill")
+    if "weights" in written and section.combine != "weighted":
+        rule = 'weights only beside combine = "weighted"'
+        _refuse_both(f"models.{name}.weights", rule, "another pool", 'Write combine = "weighted", or remove weights.')
     if "kind" in written:
         check_name(section.kind, ("I", "II"), f"models.{name}.kind", "I or II")
     if "learner" in written:
@@ -134,6 +162,18 @@ def _pools() -> tuple[str, ...]:
     from clinfuse.fusion.pooling import pool_names
 
     return pool_names()
+
+
+def _learning_pools() -> tuple[str, ...]:
+    from clinfuse.fusion.pooling import learning_pools
+
+    return learning_pools()
+
+
+def _fills() -> tuple[str, ...]:
+    from clinfuse.fusion.missing import fill_names
+
+    return ("skip", *fill_names())
 
 
 def _operators() -> tuple[str, ...]:
@@ -152,9 +192,9 @@ def _check_validation(study: Study) -> None:
         if not study.rival:
             remedy = 'Name a modality, as in primary = ["late", "labs"], or remove holdout.'
             _refuse_both("question.primary", "a modality named in advance beside holdout = true", "best single", remedy)
-    learning = any(one.fusion == "late" and one.combine in ("", *LEARNING_POOLS) for one in study.models.values())
+    learning = any(one.fusion == "late" and learns_from_unseen(one) for one in study.models.values())
     if "inner_folds" in asked.model_fields_set and not learning:
-        rule = f"only beside late fusion with combine = {' or '.join(LEARNING_POOLS)}"
+        rule = f"only beside late fusion with a fill, or with combine = {' or '.join(_learning_pools())}"
         _refuse_both("validation.inner_folds", rule, "no such model", "Remove the line.")
 
 

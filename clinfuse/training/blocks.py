@@ -173,7 +173,12 @@ class FeatureBlocks:
     def join(self, blocks: Mapping[str, np.ndarray], present: np.ndarray) -> np.ndarray:
         """Give prepared blocks side by side, and one presence column per modality, float64 (records, width)."""
         absent = np.nan if self.style == "tree" else 0.0
-        columns = [np.where(present[:, [k]], blocks[name], absent) for k, name in enumerate(self.preparations)]
+        left = {name: np.where(present[:, [k]], blocks[name], absent) for k, name in enumerate(self.preparations)}
+        return self.join_filled(left, present)
+
+    def join_filled(self, blocks: Mapping[str, np.ndarray], present: np.ndarray) -> np.ndarray:
+        """Give blocks whose absent rows were filled side by side, and still one presence column per modality."""
+        columns = [blocks[name] for name in self.preparations]
         if self.presence_:
             columns.append(present.astype(np.float64) - (0.5 if self.style == "linear" else 0.0))
         return np.concatenate(columns, axis=1)

@@ -13,6 +13,8 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.encoders.base import Encoder
 from clinfuse.encoders.table import Style
 from clinfuse.errors import ConfigError
+from clinfuse.fusion.fill import Fill
+from clinfuse.fusion.missing import fill_from_state
 from clinfuse.training.blocks import (
     EmbeddingPreparation,
     FeatureBlocks,
@@ -21,6 +23,7 @@ from clinfuse.training.blocks import (
 )
 from clinfuse.training.classifiers import Explainable, FusionClassifier, explained, refuse_single
 from clinfuse.training.encoded import Encoded
+from clinfuse.training.fills import SKIP, check_fill, fill_name, fit_fill
 from clinfuse.training.learners import Learner, LearnerRows, Logistic, build_learner, learner_from_state
 from clinfuse.training.loop import Epoch
 from clinfuse.training.models import NetworkModel
@@ -45,21 +48,34 @@ class Half:
         Fitted.
     learner : Learner
         Fitted.
+    fill : Fill or None
+        Fitted; None leaves absent blocks to the learner.
     """
 
-    def __init__(self, extractors: Mapping[str, NetworkModel], blocks: FeatureBlocks, learner: Learner) -> None:
+    def __init__(
+        self, extractors: Mapping[str, NetworkModel], blocks: FeatureBlocks, learner: Learner, *, fill: Fill | None
+    ) -> None:
         self.extractors = dict(extractors)
         self.blocks = blocks
         self.learner = learner
+        self.fill = fill
 
     def encode(self, cohort: Cohort, name: str) -> np.ndarray:
         """Give one modality's prepared block, float64 (records, width), zeros where absent."""
         present = cohort.present[:, cohort.names.index(name)]
         return self.blocks.block(name, features_of(self.extractors, cohort, name), present)
 
+    def table(self, blocks: Mapping[str, np.ndarray], present: np.ndarray) -> np.ndarray:
+        """Give what the learner sees of prepared blocks, float64 (records, width)."""
+        if self.fill is None:
+            return self.blocks.join(blocks, present)
+        names = list(self.blocks.preparations)
+        filled = self.fill.fill([blocks[name] for name in names], present)
+        return self.blocks.join_filled(dict(zip(names, filled, strict=True)), present)
+
     def logits(self, blocks: Mapping[str, np.ndarray], present: np.ndarray) -> np.ndarray:
         """Give logits of prepared blocks, float64 (records, outputs)."""
-        return self.learner.logits(self.blocks.join(blocks, present))
+        return self.learner.logits(self.table(blocks, present))
 
     def to_state(self) -> dict[str, Any]:
         """Give extractors, preparations and learner."""
@@ -67,13 +83,16 @@ class Half:
             "extractors": {name: model.to_state() for name, model in self.extractors.items()},
             "blocks": self.blocks.to_state(),
             "learner": self.learner.to_state(),
+            "fill": {} if self.fill is None else self.fill.to_state(),
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Half:
         """Give the half that `to_state` described."""
         extractors = {name: NetworkModel.from_state(model) for name, model in state["extractors"].items()}
-        return cls(extractors, FeatureBlocks.from_state(state["blocks"]), learner_from_state(state["learner"]))
+        fill = fill_from_state(state["fill"]) if state.get("fill") else None
+        blocks, learner = FeatureBlocks.from_state(state["blocks"]), learner_from_state(state["learner"])
+        return cls(extractors, blocks, learner, fill=fill)
 
 
 def features_of(extractors: Mapping[str, NetworkModel], cohort: Cohort, name: str) -> np.ndarray:
@@ -97,6 +116,10 @@ class EarlyFusion(FusionClassifier):
         By default logistic regression on extracted features (type II) and LightGBM on original ones (type I).
     encoders : mapping of str to str, EncoderChoice or callable, optional
         Network of a modality by its name; others take their kind's default.
+    fill : {"skip", "knn", "mean", "regression", "zero"}
+        What stands for the features of an absent modality. ``"skip"`` leaves it to the learner: missing values for
+        trees, zeros, which are the training mean, for the others. A column for each modality says whether it was there,
+        whatever the fill.
     options : TrainingOptions
     seed : int
 
@@ -116,12 +139,14 @@ class EarlyFusion(FusionClassifier):
         kind: Literal["I", "II"] = "II",
         learner: Any = None,
         encoders: Mapping[str, Any] | None = None,
+        fill: Any = SKIP,
         options: TrainingOptions = TrainingOptions(),
         seed: int = 0,
     ) -> None:
         self.kind = kind
         self.learner = learner
         self.encoders = encoders
+        self.fill = fill
         self.options = options
         self.seed = seed
 
@@ -145,6 +170,7 @@ class EarlyFusion(FusionClassifier):
                 found="another value",
                 remedy="Correct kind.",
             )
+        check_fill(self.fill)
         everyone = np.arange(len(cohort))
         self.extracted_: tuple[str, ...] = ()
         if self.kind == "I" or not self._wanted(cohort):
@@ -180,9 +206,13 @@ class EarlyFusion(FusionClassifier):
         seed = derived_seed(self.seed, "learner", len(extract))
         owners, masks = masked_copies(seen.present, seen.record_ids, self.options, seed=seed)
         prepared = {name: blocks.block(name, values[name], seen.present[:, k]) for k, name in enumerate(cohort.names)}
-        table = blocks.join({name: block[owners] for name, block in prepared.items()}, masks)
         rows = LearnerRows(owners, seen.groups, seen.record_ids, seed=seed)
-        return Half(extractors, blocks, learner.fit(table, seen_labels[owners], rows))
+        if self.fill == SKIP:
+            fill, table = None, blocks.join({name: block[owners] for name, block in prepared.items()}, masks)
+        else:
+            fill, filled = fit_fill(self.fill, list(prepared.values()), seen.present, masks=masks, rows=rows)
+            table = blocks.join_filled(dict(zip(prepared, filled, strict=True)), masks)
+        return Half(extractors, blocks, learner.fit(table, seen_labels[owners], rows), fill=fill)
 
     def _default_learner(self) -> str:
         return "lightgbm" if self.kind == "I" else "logistic"
@@ -269,7 +299,7 @@ class EarlyFusion(FusionClassifier):
             columns = cohort.features(name).names
             total = np.zeros(len(columns))
             for k, half in enumerate(self.halves_):
-                table = half.blocks.join(self._blocks(encoded.values, k, 1), encoded.present)
+                table = half.table(self._blocks(encoded.values, k, 1), encoded.present)
                 each = half.learner.contributions(table)[0][half.blocks.spans_[name]]
                 np.add.at(total, np.asarray(half.blocks.preparations[name].source_, dtype=int), each)
             names[name], parts[name] = tuple(columns), total / len(self.halves_)
@@ -290,10 +320,10 @@ class EarlyFusion(FusionClassifier):
         return all(h.learner.stored and all(m.stored for m in h.extractors.values()) for h in self.halves_)
 
     def _learned(self) -> dict[str, Any]:
-        return {"kind": self.kind, "halves": [half.to_state() for half in self.halves_]}
+        return {"kind": self.kind, "fill": fill_name(self.fill), "halves": [half.to_state() for half in self.halves_]}
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        self.kind = state["kind"]
+        self.kind, self.fill = state["kind"], state.get("fill", SKIP)
         self.halves_ = [Half.from_state(half) for half in state["halves"]]
 
 

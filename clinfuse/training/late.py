@@ -7,13 +7,19 @@ from typing import Any, final
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
 from torch import Tensor
 
 from clinfuse.cohort.cohort import Cohort
+from clinfuse.errors import ConfigError
+from clinfuse.fusion.fill import Fill
+from clinfuse.fusion.missing import fill_from_state
 from clinfuse.fusion.pooling import build_pool, pool_from_state
 from clinfuse.training.blocks import masked_copies
 from clinfuse.training.classifiers import Explainable, FusionClassifier, as_tensor, explained, refuse_single
 from clinfuse.training.encoded import Encoded
+from clinfuse.training.fills import SKIP, check_fill, fill_name, fit_fill
+from clinfuse.training.learners import LearnerRows
 from clinfuse.training.loop import Epoch
 from clinfuse.training.models import LearnerModel, NetworkModel, single_from_state
 from clinfuse.training.objective import class_prior
@@ -32,7 +38,7 @@ class LateFusion(FusionClassifier):
 
     Parameters
     ----------
-    combine : {"stacked", "mean", "weighted", "logit mean", "evidence", "majority vote"}
+    combine : {"stacked", "mean", "weighted", "logit mean", "evidence", "majority vote", "max", "min", "noisy or"}
         ``"stacked"`` and ``"weighted"`` learn from predictions for patients that the models they come from never saw
         (``inner_folds`` by patient); the models used afterwards are fitted on all training records.
     encoders : mapping of str to str, EncoderChoice or callable, optional
@@ -40,6 +46,12 @@ class LateFusion(FusionClassifier):
     learners : mapping of str to {"logistic", "lightgbm"} or scikit-learn classifier, optional
         Modalities that are learned from columns or summary features instead.
     inner_folds : int
+    fill : {"skip", "knn", "mean", "regression", "zero"}
+        What stands for the prediction of an absent modality. ``"skip"`` leaves it out: weights are renormalised over
+        the modalities that are there. The others fill the logits, counted from the prior, so that ``"zero"`` lets an
+        absent modality say the prior; they too learn from predictions for patients the models never saw.
+    weights : mapping of str to float, optional
+        With ``combine="weighted"``: what each modality weighs, instead of weights learned from Brier scores.
     options : TrainingOptions
     seed : int
 
@@ -60,6 +72,8 @@ class LateFusion(FusionClassifier):
         encoders: Mapping[str, Any] | None = None,
         learners: Mapping[str, Any] | None = None,
         inner_folds: int = 3,
+        fill: Any = SKIP,
+        weights: Mapping[str, float] | None = None,
         options: TrainingOptions = TrainingOptions(),
         seed: int = 0,
     ) -> None:
@@ -67,6 +81,8 @@ class LateFusion(FusionClassifier):
         self.encoders = encoders
         self.learners = learners
         self.inner_folds = inner_folds
+        self.fill = fill
+        self.weights = weights
         self.options = options
         self.seed = seed
 
@@ -81,8 +97,11 @@ class LateFusion(FusionClassifier):
 
     def _fit(self, cohort: Cohort, labels: np.ndarray) -> None:
         refuse_single(cohort, 2)
-        self.pool_ = build_pool(self.combine, self.prior_logits_, multilabel=self.multilabel_)
-        if self.pool_.learns:
+        check_fill(self.fill)
+        weights = self._declared_weights()
+        self.pool_ = build_pool(self.combine, self.prior_logits_, multilabel=self.multilabel_, weights=weights)
+        self.fill_: Fill | None = None
+        if self.pool_.learns or self.fill != SKIP:
             self._fit_pool(cohort, labels)
         recipes = {name: self._recipe(cohort, name) for name in self.modalities_}
         self.models_ = {
@@ -90,13 +109,48 @@ class LateFusion(FusionClassifier):
             for name, recipe in recipes.items()
         }
 
+    def _declared_weights(self) -> np.ndarray | None:
+        """Weights in the order of the modalities, float64 (modalities,); None where they are not declared."""
+        if self.weights is None:
+            return None
+        if set(self.weights) != set(self.modalities_):
+            raise ConfigError(
+                "POOL_WEIGHTS",
+                place="late fusion",
+                rule=f"weights name {', '.join(self.modalities_)}, each once",
+                found="other modalities",
+                remedy="Correct weights.",
+            )
+        return np.array([float(self.weights[name]) for name in self.modalities_])
+
     def _fit_pool(self, cohort: Cohort, labels: np.ndarray) -> None:
         logits = self._unseen_logits(cohort, labels)
         seed = derived_seed(self.seed, "pool")
         owners, masks = masked_copies(cohort.present, cohort.record_ids, self.options, seed=seed)
         kept = masks.any(1)
+        owners, masks = owners[kept], masks[kept]
+        rows = logits[owners]
+        if self.fill != SKIP:
+            belong = LearnerRows(owners, cohort.groups, cohort.record_ids, seed=seed)
+            z = self._blocks(logits)
+            self.fill_, filled = fit_fill(self.fill, z, cohort.present, masks=masks, rows=belong)
+            rows, masks = self._logits(filled), np.ones_like(masks)
         weights = 1 / np.bincount(owners)[owners]
-        self.pool_.fit(logits[owners][kept], masks[kept], labels[owners][kept], weights[kept])
+        self.pool_.fit(rows, masks, labels[owners], weights)
+
+    def _blocks(self, logits: np.ndarray) -> list[np.ndarray]:
+        """Logits of each modality counted from the prior, as a fill takes them."""
+        normal = logits if self.multilabel_ else logits - logsumexp(logits, axis=-1, keepdims=True)
+        return list(np.moveaxis(normal - self.prior_logits_, 1, 0))
+
+    def _logits(self, blocks: list[np.ndarray]) -> np.ndarray:
+        return np.stack(blocks, axis=1) + self.prior_logits_
+
+    def _filled(self, logits: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the pool is given: logits (records, modalities, outputs) and which of them count."""
+        if self.fill_ is None:
+            return logits, present
+        return self._logits(self.fill_.fill(self._blocks(logits), present)), np.ones_like(present)
 
     def _unseen_logits(self, cohort: Cohort, labels: np.ndarray) -> np.ndarray:
         """Out-of-fold logits, float64 (records, modalities, outputs): no model saw the patient it answers for."""
@@ -119,14 +173,16 @@ class LateFusion(FusionClassifier):
         return np.zeros((records, len(self.prior_)))
 
     def _decide(self, values: dict[str, np.ndarray], present: np.ndarray) -> np.ndarray:
-        stacked = np.stack([values[name] for name in self.modalities_], axis=1)
-        return self.pool_.combine(as_tensor(stacked), torch.from_numpy(present)).numpy()
+        stacked, counted = self._filled(np.stack([values[name] for name in self.modalities_], axis=1), present)
+        return self.pool_.combine(as_tensor(stacked), torch.from_numpy(counted)).numpy()
 
     def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
         order = tuple(name for name in present if differentiable(self.models_[name]))
         parts = {name: part_of(self.models_[name], cohort) for name in order}
-        fixed = as_tensor(np.stack([encoded.values[name] for name in self.modalities_], axis=1))
-        mask = torch.from_numpy(encoded.present)
+        # What stands for an absent modality stays as it is for this record.
+        stacked = np.stack([encoded.values[name] for name in self.modalities_], axis=1)
+        filled, counted = self._filled(stacked, encoded.present)
+        fixed, mask = as_tensor(filled), torch.from_numpy(counted)
 
         def function(inputs: tuple[Tensor, ...]) -> Tensor:
             size = len(inputs[0])
@@ -176,9 +232,12 @@ class LateFusion(FusionClassifier):
 
     def _learned(self) -> dict[str, Any]:
         models = {name: model.to_state() for name, model in self.models_.items()}
-        return {"combine": self.combine, "pool": self.pool_.to_state(), "models": models}
+        fill = {} if self.fill_ is None else self.fill_.to_state()
+        chosen = {"combine": self.combine, "fill": fill_name(self.fill)}
+        return {**chosen, "pool": self.pool_.to_state(), "filled": fill, "models": models}
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        self.combine = state["combine"]
+        self.combine, self.fill = state["combine"], state.get("fill", SKIP)
+        self.fill_ = fill_from_state(state["filled"]) if state.get("filled") else None
         self.pool_ = pool_from_state(state["pool"])
         self.models_ = {name: single_from_state(model) for name, model in state["models"].items()}

@@ -12,6 +12,13 @@ from clinfuse.training.options import TrainingOptions
 from clinfuse.training.unimodal import Unimodal
 
 OPTIONS = TrainingOptions(epochs=2, batch_size=8, copies=2)
+# Pools are under the same laws whatever stands before them: learners cost least.
+LEARNERS = {"film": "logistic", "eeg": "logistic"}
+
+
+def late(**settings):
+    return LateFusion(learners=LEARNERS, inner_folds=2, options=OPTIONS, **settings)
+
 
 CLASSIFIERS = {
     "single network": lambda: Unimodal("film", options=OPTIONS),
@@ -21,6 +28,10 @@ CLASSIFIERS = {
     "early I": lambda: EarlyFusion(kind="I", options=OPTIONS),
     "early I logistic": lambda: EarlyFusion(kind="I", learner="logistic", options=OPTIONS),
     "early II": lambda: EarlyFusion(options=OPTIONS),
+    "early I filled with zeros": lambda: EarlyFusion(kind="I", fill="zero", options=OPTIONS),
+    "early I filled with means": lambda: EarlyFusion(kind="I", learner="logistic", fill="mean", options=OPTIONS),
+    "early I filled by regression": lambda: EarlyFusion(kind="I", fill="regression", options=OPTIONS),
+    "early II filled by neighbours": lambda: EarlyFusion(fill="knn", options=OPTIONS),
     "joint concat": lambda: JointFusion(options=OPTIONS),
     "joint mean": lambda: JointFusion(combine="mean", options=OPTIONS),
     "joint gated II": lambda: JointFusion(combine="gated", kind="II", options=OPTIONS),
@@ -30,6 +41,11 @@ CLASSIFIERS = {
     "late logit mean": lambda: LateFusion(combine="logit mean", options=OPTIONS),
     "late evidence": lambda: LateFusion(combine="evidence", options=OPTIONS),
     "late majority vote": lambda: LateFusion(combine="majority vote", options=OPTIONS),
+    "late max": lambda: late(combine="max"),
+    "late min": lambda: late(combine="min"),
+    "late noisy or": lambda: late(combine="noisy or"),
+    "late declared": lambda: late(combine="weighted", weights={"film": 2, "eeg": 1, "labs": 1}),
+    "late filled": lambda: late(combine="mean", fill="regression"),
     "hybrid": lambda: HybridFusion(options=OPTIONS),
 }
 

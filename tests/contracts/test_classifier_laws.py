@@ -10,6 +10,7 @@ import torch
 from sklearn.base import clone
 
 import clinfuse.training
+from clinfuse.fusion.missing import fill_names
 from clinfuse.fusion.pooling import pool_names
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.early import EarlyFusion
@@ -34,6 +35,8 @@ def test_every_classifier_and_every_pool_is_under_these_laws():
     made = {type(make()) for make in laws.CLASSIFIERS.values()}
     assert made == final(FusionClassifier)
     assert {make().combine for make in laws.CLASSIFIERS.values() if isinstance(make(), LateFusion)} == set(pool_names())
+    filled = {make().fill for make in laws.CLASSIFIERS.values() if isinstance(make(), EarlyFusion)}
+    assert filled == {"skip", *fill_names()}
 
 
 @every

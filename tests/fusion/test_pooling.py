@@ -46,7 +46,7 @@ def fitted(name, n=400, modalities=3, seed=0, multilabel=False, noise=()):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("mean", 0.750), ("logit mean", 0.78606), ("evidence", 0.93103)],
+    [("mean", 0.750), ("logit mean", 0.78606), ("evidence", 0.93103), ("noisy or", 0.96), ("max", 0.9), ("min", 0.6)],
 )
 def test_pools_of_two_probabilities_match_the_arithmetic(name, expected):
     # By hand: p = .9 and .6 at prevalence .5.
@@ -72,13 +72,59 @@ def test_a_tied_vote_goes_with_the_prior():
         assert positive(pool, [[0.9, 0.8]])[0] > 0.5
 
 
-def test_weights_are_renormalised_over_what_is_present():
-    # By hand: weights .5, .3, .2 without the second are 5/7 and 2/7.
-    pool, *_ = fitted("weighted")
-    pool.weights_ = np.array([0.5, 0.3, 0.2])
+def test_declared_weights_are_renormalised_over_what_is_present_and_not_learned():
+    # By hand: weights .5, .3, .2 without the second are 5/7, 0 and 2/7; their scale does not matter.
+    pool = build_pool("weighted", np.log([0.5, 0.5]), multilabel=False, weights=np.array([5.0, 3.0, 2.0]))
+    assert not pool.learns
+    np.testing.assert_allclose(pool.weights_, [0.5, 0.3, 0.2])
     p = np.array([[0.9, 0.4, 0.2]])
     expected = (5 * 0.9 + 2 * 0.2) / 7
     assert positive(pool, p, [[True, False, True]])[0] == pytest.approx(expected, abs=1e-9)
+    assert positive(pool_from_state(pool.to_state()), p, [[True, False, True]])[0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_only_modalities_that_weigh_nothing_count_equally():
+    pool = build_pool("weighted", np.log([0.5, 0.5]), multilabel=False, weights=np.array([1.0, 0.0, 0.0]))
+    found = positive(pool, [[0.9, 0.4, 0.2]], [[False, True, True]])[0]
+    assert found == pytest.approx(0.3, abs=1e-9)
+
+
+@pytest.mark.parametrize("weights", [[1.0, -0.5, 0.5], [0.0, 0.0, 0.0], [1.0, np.nan, 0.0], [np.inf, 1.0, 1.0]])
+def test_weights_that_cannot_be_meant_are_refused(weights):
+    with pytest.raises(ConfigError, match="POOL_WEIGHTS"):
+        build_pool("weighted", np.zeros(2), multilabel=False, weights=np.array(weights))
+    with pytest.raises(ConfigError, match=r"POOL_WEIGHTS.*weighted"):
+        build_pool("mean", np.zeros(2), multilabel=False, weights=np.ones(3))
+
+
+def test_the_mean_probability_is_the_logit_pooling_of_drfuse():
+    # methods.md G19: logsumexp(h1+h2, h1+h2, h1, h2) - logsumexp(0, 0, h1, h2) at h = (1.2, -0.7).
+    h = np.array([1.2, -0.7])
+    published = np.logaddexp.reduce([h.sum(), h.sum(), *h]) - np.logaddexp.reduce([0, 0, *h])
+    pool = build_pool("mean", np.zeros(1), multilabel=True)
+    found = pool.combine(torch.from_numpy(h[None, :, None]), torch.ones(1, 2, dtype=torch.bool))
+    assert published == pytest.approx(0.20135155, abs=5e-9)
+    assert float(found[0, 0]) == pytest.approx(published, abs=1e-9)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("max", [0.6, 0.5, 0.3]), ("min", [0.2, 0.1, 0.2])])
+def test_extremes_of_three_classes_are_taken_class_by_class(name, expected):
+    p = np.array([[[0.6, 0.1, 0.3], [0.2, 0.5, 0.3], [0.5, 0.3, 0.2]]])
+    pool = build_pool(name, np.log(np.full(3, 1 / 3)), multilabel=False)
+    found = torch.softmax(pool.combine(torch.from_numpy(np.log(p)), torch.ones(1, 3, dtype=torch.bool)), -1)
+    np.testing.assert_allclose(found[0].numpy(), np.array(expected) / sum(expected), atol=1e-5)
+
+
+def test_brier_scores_of_the_posterior_the_mean_and_the_best_source():
+    # methods.md G29, at prevalence .3 with d = 1.0, 0.8, 1.5: .101, .139, .135.
+    rng = np.random.default_rng(0)
+    prior, d, n = 0.3, np.array([1.0, 0.8, 1.5]), 400_000
+    y = rng.random(n) < prior
+    x = rng.standard_normal((n, 3)) + np.where(y[:, None], d / 2, -d / 2)
+    each = 1 / (1 + np.exp(-(logit(prior) + d * x)))
+    pools = {name: build_pool(name, np.log([1 - prior, prior]), multilabel=False) for name in ("evidence", "mean")}
+    brier = [float(((p - y) ** 2).mean()) for p in (*(positive(pool, each) for pool in pools.values()), each[:, 2])]
+    assert brier == pytest.approx([0.101, 0.139, 0.135], abs=1.5e-3)
 
 
 def test_weighted_pool_trusts_the_better_modality_more():

@@ -137,6 +137,11 @@ def holdout(rival: str = "labs", **written: Any) -> dict[str, Any]:
         (holdout(folds=5), "validation.folds"),
         (holdout(repeats=1), "validation.repeats"),
         (whole(models={"late": {"fusion": "late", "combine": "mean"}}), "validation.inner_folds"),
+        (
+            whole(models={"late": {"fusion": "late", "combine": "weighted", "weights": {"ct": 1}}}),
+            "validation.inner_folds",
+        ),
+        (whole(models={"late": {"fusion": "late", "combine": "mean", "weights": {"ct": 1}}}), "models.late.weights"),
     ],
 )
 def test_settings_that_cannot_both_be_meant_are_refused(values: dict[str, Any], place: str) -> None:
@@ -163,6 +168,8 @@ def test_what_is_not_written_contradicts_nothing() -> None:
         ({"fusion": "single", "modality": "ct", "learner": "logistik"}, "learner", "Did you mean 'logistic'"),
         ({"fusion": "late", "learners": {"ct": "logstic"}}, "learners.ct", "Did you mean 'logistic'"),
         ({"fusion": "early", "kind": ""}, "kind", "Did you mean|Known here"),
+        ({"fusion": "early", "fill": "regresion"}, "fill", "Did you mean 'regression'"),
+        ({"fusion": "late", "fill": "no such"}, "fill", "Known here: skip, knn, mean, regression, zero"),
     ],
 )
 def test_names_that_only_the_library_knows_are_checked_in_parsing(section: Any, place: str, remedy: str) -> None:
@@ -171,12 +178,15 @@ def test_names_that_only_the_library_knows_are_checked_in_parsing(section: Any, 
 
 
 def test_every_pool_operator_and_learner_is_accepted() -> None:
+    from clinfuse.fusion.missing import fill_names
     from clinfuse.fusion.operators import operator_names
     from clinfuse.fusion.pooling import pool_names
 
     models = {f"late {name}": {"fusion": "late", "combine": name} for name in pool_names()}
     models |= {f"joint {name}": {"fusion": "joint", "combine": name} for name in operator_names()}
     models |= {name: {"fusion": "early", "learner": name} for name in ("logistic", "lightgbm")}
+    for fusion in ("early", "late"):
+        models |= {f"{fusion} {name}": {"fusion": fusion, "fill": name} for name in ("skip", *fill_names())}
     assert len(parse_study(whole(models=models)).models) == len(models) + 3
 
 
@@ -199,6 +209,7 @@ def test_any_table_is_a_study_or_a_config_error(extra: dict[str, Any]) -> None:
             parse_study(values)
 
 
+WEIGHTED = {"fusion": "late", "combine": "weighted"}
 KINDS = {"labs": "ehr", "ct": "ct", "eeg": "eeg"}
 
 
@@ -210,6 +221,8 @@ KINDS = {"labs": "ehr", "ct": "ct", "eeg": "eeg"}
         ({"networks": {"ct": "eegnet"}}, "a network for ct"),
         ({"models": {"ct": {"fusion": "late"}}}, "a name that no modality has"),
         ({"models": {"late": {"fusion": "late", "learners": {"labz": "logistic"}}}}, "Did you mean 'labs'"),
+        ({"models": {"a": WEIGHTED | {"weights": {"ct": 1}}, "late": {"fusion": "late"}}}, "a weight for every"),
+        ({"models": {"a": WEIGHTED | {"weights": {"cct": 1}}, "late": {"fusion": "late"}}}, "Did you mean 'ct'"),
         ({"models": {"one": {"fusion": "single", "modality": "egg"}}}, "Did you mean 'eeg'"),
         ({"question": {"primary": ["late", "lab"]}}, "best single or a modality"),
         ({"modalities": ["ct", "eeg"], "question": {"primary": ["late", "labs"]}}, "best single or a modality"),
