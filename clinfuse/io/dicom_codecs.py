@@ -100,7 +100,8 @@ def decoded(data: bytes, syntax: UID, layout: Layout) -> np.ndarray:
                 samples_per_pixel=1,
                 photometric_interpretation=layout.photometric,
                 bits_allocated=layout.allocated,
-                bits_stored=layout.stored,
+                # The decoder of run lengths would drop the bits above without a look at them.
+                bits_stored=layout.allocated if syntax == RLELossless else layout.stored,
                 pixel_representation=int(layout.signed),
                 pixel_keyword="PixelData",
             )

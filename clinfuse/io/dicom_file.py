@@ -18,15 +18,19 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
 )
 
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.io.budget import check_size
-from clinfuse.io.dicom_codecs import Layout, decoded, quiet
+from clinfuse.io.dicom_bits import SpareBits, stored_bits
+from clinfuse.io.dicom_codecs import Layout, codestream_signed, decoded, quiet
 from clinfuse.io.dicom_elements import PREAMBLE, Elements, looks_bare, read_elements
 
 Header: TypeAlias = Dataset | Elements
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
+# Of an overlay: the bit of the pixels it lies in, and data of its own.
+_BIT, _DATA = 0x0102, 0x3000
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
@@ -108,26 +112,35 @@ def numbers(header: Header, keyword: str, count: int) -> np.ndarray:
 def stored_pixels(header: Header) -> np.ndarray:
     """One grey frame as stored, integer, (rows, columns): no rescaling, no window, sign as the header declares it.
 
-    Bits above ``BitsStored`` (old overlays) are dropped and the sign bit is extended over them.
-
     Raises
     ------
     DataError
-        ``DCM_FRAMES``, and what `layout` and `stored_frames` raise.
+        ``DCM_FRAMES``, ``DCM_SIGN``, and what `layout` and `stored_frames` raise.
     """
     if (text(header, "NumberOfFrames") or "1") != "1":
         _refuse("DCM_FRAMES", "one frame", "another number of frames", "Export the series as single-frame images.")
-    return stored_frames(header, layout(header))[0]
+    shape = layout(header)
+    if not sign_agrees(header, shape):
+        remedy = "Ask for an uncompressed export."
+        _refuse("DCM_SIGN", "a header that gives the pixels the sign they have", "a contradiction", remedy)
+    return stored_frames(header, shape)[0]
+
+
+def sign_agrees(header: Header, shape: Layout) -> bool:
+    """Whether the pixels have the sign that the header states: those of JPEG 2000 say of themselves."""
+    if transfer_syntax(header) not in JPEG2000TransferSyntaxes:
+        return True
+    return codestream_signed(bytes(_bytes(header)), shape) == shape.signed
 
 
 def stored_frames(header: Header, shape: Layout) -> np.ndarray:
-    """Grey frames as stored, integer, (frames, rows, columns).
+    """Grey frames as stored, integer, (frames, rows, columns); see `stored_bits` for bits that are not in use.
 
     Raises
     ------
     DataError
-        ``DCM_TRUNCATED``, ``DCM_LENGTH``, ``DCM_CODEC``, ``CODEC_MISSING``, ``DCM_FRAGMENTS``, ``DCM_DAMAGED``,
-        ``BOMB``.
+        ``DCM_BITS``, ``DCM_TRUNCATED``, ``DCM_LENGTH``, ``DCM_CODEC``, ``CODEC_MISSING``, ``DCM_FRAGMENTS``,
+        ``DCM_DAMAGED``, ``BOMB``.
     """
     check_size("DICOM image", shape.size)
     syntax, data = transfer_syntax(header), _bytes(header)
@@ -135,8 +148,18 @@ def stored_frames(header: Header, shape: Layout) -> np.ndarray:
         frames = decoded(bytes(data), syntax, shape)
     else:
         frames = _native(data, shape, swapped=syntax == ExplicitVRBigEndian)
-    spare = frames.dtype.itemsize * 8 - shape.stored
-    return frames if spare <= 0 else (frames << spare) >> spare
+    if shape.stored == frames.dtype.itemsize * 8:
+        return frames
+    return stored_bits(frames, shape.stored, _spare_bits(header, shape))
+
+
+def _spare_bits(header: Header, shape: Layout) -> SpareBits:
+    tags = {int(tag) for tag in (header.places if isinstance(header, Elements) else header.keys())}
+    # Each overlay is a group of its own, 6000 to 60FE; one without data lies in the pixels.
+    overlay = any(tag >> 24 == 0x60 and tag & 0xFFFF == _BIT and tag - _BIT + _DATA not in tags for tag in tags)
+    written = numbers(header, "PixelPaddingValue", 1)
+    wide = written.size and not -(1 << shape.stored - 1) <= written[0] < 1 << shape.stored
+    return SpareBits(overlay, int(written[0]) if wide else None)
 
 
 def _native(data: memoryview, shape: Layout, *, swapped: bool) -> np.ndarray:
@@ -199,13 +222,6 @@ def padding_range(header: Header, dtype: np.dtype) -> tuple[int, int] | tuple[()
     # Scanners write the padding value with the wrong sign type: -2000 as 63536. The bits are what is meant.
     bits = [int(np.array(int(end[0])).astype(dtype)) for end in ends if end.size]
     return (min(bits), max(bits)) if bits else ()
-
-
-def as_signed(frames: np.ndarray, bits: int, *, signed: bool) -> np.ndarray:
-    """The same bits, the lowest ``bits`` of each number, read with or without a sign."""
-    size = frames.dtype.itemsize
-    spare = 8 * size - bits
-    return (frames.view(f"{'i' if signed else 'u'}{size}") << spare) >> spare
 
 
 def whole(header: Header, keyword: str) -> int:

@@ -13,16 +13,15 @@ from pydicom.uid import (
     CTImageStorage,
     EnhancedCTImageStorage,
     EnhancedMRImageStorage,
-    JPEG2000TransferSyntaxes,
     LegacyConvertedEnhancedCTImageStorage,
     LegacyConvertedEnhancedMRImageStorage,
     MRImageStorage,
 )
 
 from clinfuse.errors import DataError
-from clinfuse.io.dicom_codecs import codestream_signed
+from clinfuse.io.dicom_bits import as_signed
 from clinfuse.io.dicom_elements import Elements, read_elements
-from clinfuse.io.dicom_file import as_signed, layout, numbers, padding_range, stored_frames, text
+from clinfuse.io.dicom_file import layout, numbers, padding_range, sign_agrees, stored_frames, text
 from clinfuse.io.policies import SeriesPolicy
 from clinfuse.io.values import Remark
 
@@ -259,10 +258,7 @@ def grey_frames(header: Elements, policy: SeriesPolicy, *, frames: int) -> np.nd
 def _sign_clear(header: Elements, frames: int) -> bool:
     if not text(header, "PixelRepresentation"):
         return False
-    if header.syntax not in JPEG2000TransferSyntaxes:
-        return True
-    shape = layout(header, frames=frames)
-    return codestream_signed(bytes(header.raw("PixelData")), shape) == shape.signed
+    return sign_agrees(header, layout(header, frames=frames))
 
 
 def _refuse(code: str, rule: str, found: str, remedy: str = "Export the series again.") -> NoReturn:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_modality_lut, apply_voi
+from pydicom.uid import ExplicitVRBigEndian
 
 from clinfuse.errors import DataError
-from clinfuse.io.dicom_codecs import quiet
-from clinfuse.io.dicom_file import numbers, text
+from clinfuse.io.dicom_file import numbers, text, transfer_syntax
+from clinfuse.io.film_tables import Table, tables_of
 from clinfuse.io.values import Remark
 
 PLACE = "X-ray"
@@ -24,15 +23,16 @@ def refuse(code: str, rule: str, found: str, remedy: str = AGAIN) -> NoReturn:
 
 
 def modality_values(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
-    """(y, x) after the modality LUT, else the rescaling: integer from a table, else float64.
+    """(y, x) after the modality LUT, else the rescaling: as stored where neither changes it, uint16 or float64.
 
     Raises
     ------
     DataError
         ``XRAY_RESCALE``, ``XRAY_WINDOW``.
     """
-    if _tables(dataset, "ModalityLUTSequence"):
-        return _through_table(apply_modality_lut, stored, dataset)
+    tables = _tables(dataset, "ModalityLUTSequence", stored)
+    if tables:
+        return tables[0](stored)
     slope, intercept = numbers(dataset, "RescaleSlope", 1), numbers(dataset, "RescaleIntercept", 1)
     if slope.size != intercept.size or (slope.size and slope[0] <= 0):
         rule = "RescaleSlope above 0 with RescaleIntercept, or neither"
@@ -42,13 +42,11 @@ def modality_values(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
     return stored * float(slope[0]) + float(intercept[0])
 
 
-def _through_table(function: Callable[..., np.ndarray], values: np.ndarray, dataset: Dataset) -> np.ndarray:
-    # pydicom reports a malformed table by whichever operation on it fails first.
-    try:
-        with quiet():
-            return np.asarray(function(values, dataset))
-    except Exception:
-        refuse("XRAY_WINDOW", "a complete look-up table", "a damaged one")
+def _tables(dataset: Dataset, keyword: str, values: np.ndarray) -> tuple[Table, ...]:
+    """The look-up tables for values."""
+    # What is stored with a sign may be negative, even where this image is not; entries of a table have none.
+    signed = values.dtype.kind == "i" or bool(values.min() < 0)
+    return tables_of(dataset, keyword, signed=signed, little=transfer_syntax(dataset) != ExplicitVRBigEndian)
 
 
 def shown(dataset: Dataset, values: np.ndarray, empty: np.ndarray) -> tuple[np.ndarray, list[Remark]]:
@@ -61,7 +59,7 @@ def shown(dataset: Dataset, values: np.ndarray, empty: np.ndarray) -> tuple[np.n
     DataError
         ``XRAY_WINDOW``, ``XRAY_CONSTANT``.
     """
-    tables = _tables(dataset, "VOILUTSequence")
+    tables = _tables(dataset, "VOILUTSequence", values)
     centers, widths = _several(dataset, "WindowCenter"), _several(dataset, "WindowWidth")
     if centers.size != widths.size:
         refuse("XRAY_WINDOW", "a WindowWidth for each WindowCenter", "another number of them")
@@ -71,9 +69,9 @@ def shown(dataset: Dataset, values: np.ndarray, empty: np.ndarray) -> tuple[np.n
         text_ = "The file has several windows or tables; the first table is used, else the first window."
         remarks.append(Remark("XRAY_WINDOWS", text_))
     if tables:
-        # A table maps whole numbers, and a rescaling before it may have left fractions.
-        mapped = _through_table(apply_voi, np.rint(values).astype(np.int64), dataset)
-        return _stretched(mapped, *_table_range(tables[0])), remarks
+        # Many tables declare 16 bits and use 12: all their entries span black to white, not all that 16 bits hold.
+        entries = tables[0].entries
+        return _stretched(tables[0](values), float(entries.min()), float(entries.max())), remarks
     if centers.size:
         function = text(dataset, "VOILUTFunction") or "LINEAR"
         return _windowed(values.astype(np.float64), float(centers[0]), float(widths[0]), function), remarks
@@ -82,32 +80,9 @@ def shown(dataset: Dataset, values: np.ndarray, empty: np.ndarray) -> tuple[np.n
     return _stretched(values, low, high), remarks
 
 
-def _tables(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
-    """The items of a sequence of tables; none where there is no such sequence, or an empty one."""
-    try:
-        with quiet():
-            return list(dataset.get(keyword) or ())
-    # A sequence is taken apart when it is asked for, and damage shows only then.
-    except Exception:
-        refuse("XRAY_WINDOW", "a complete look-up table", "a damaged one")
-
-
 def _several(dataset: Dataset, keyword: str) -> np.ndarray:
     written = text(dataset, keyword)
     return numbers(dataset, keyword, written.count("\\") + 1)
-
-
-def _table_range(table: Dataset) -> tuple[float, float]:
-    """Smallest and largest entry: many tables declare 16 bits and use 12, and would show a dark image."""
-    entries = numbers(table, "LUTDescriptor", 3)
-    with quiet():
-        data = table.get("LUTData", b"")
-    if isinstance(data, bytes):
-        size = max(int(entries[0]) or 2**16, 0) if entries.size else 0
-        wide = len(data) >= 2 * size
-        data = np.frombuffer(data, dtype="<u2" if wide else "u1", count=size if wide else min(size, len(data)))
-    array = np.asarray(data)
-    return (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
 
 
 def _stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -14,6 +14,7 @@ from tests.faults.dicom_files import (
     every,
     named,
     one,
+    pixels,
     series,
     slice_values,
     whole,
@@ -33,6 +34,19 @@ def content(*choices: bytes, name: str = "") -> Callable[[Path, int], Path]:
         return file
 
     return build
+
+
+def too_wide(folder: Path, variant: int) -> Path:
+    """Metal, a sign in bits that have none, a stray bit and another padding than is declared, in a part of a series."""
+    word = (5000, 0xFC18, 0x8400, 0x8000)[variant]
+
+    def edit(k: int, count: int) -> dict[str, object]:
+        words = pixels(variant, k, np.uint16)
+        words[1, 1] = word if k % 2 else 7
+        said = slice_values(variant, k, stored=words, BitsStored=12, HighBit=11)
+        return said | ({"PixelPaddingValue": 0xC000} if variant == 3 else {})
+
+    return series(folder, variant, edit=edit)
 
 
 def foreign(*choices: tuple[str, bytes]) -> Callable[[Path, int], Path]:
@@ -192,5 +206,6 @@ FAULTS = (
         ),
         variants=6,
     ),
+    fault("D13", "values of more bits than the header states", "REJ", "DCM_BITS", too_wide),
     fault("D14", "signed or not is not said", "ASK", "DCM_SIGN", every({"PixelRepresentation": None})),
 )

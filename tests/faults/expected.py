@@ -46,6 +46,7 @@ DEVIATIONS: dict[tuple[str, str], str] = {
     ("D02", "picture that is another format"): "its format is declared, so it is no stray file",
     ("D05", "a cut slice that may be one of two patients"): _ONLY_THAT,
     ("D05", "cut files in an export"): "counted with their code; a series beside them is refused",
+    ("D14", "film whose pixels deny the sign of its header"): "no number says which is right, as air does in a CT",
     ("D16", "film without rescaling"): _READ,
     ("D24", "two series of one length"): "the reader is handed files of two series and none is longer",
     ("D25", "two patients in one series"): "one series is one record's; a cohort stops with PATIENT_MIX",

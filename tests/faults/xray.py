@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
+    JPEG2000Lossless,
     SecondaryCaptureImageStorage,
 )
 
@@ -117,6 +119,26 @@ def damaged_table(folder: Path, variant: int) -> Path:
     return film(folder, stored(variant), **{keyword: lut[variant]})
 
 
+def too_wide(folder: Path, variant: int) -> Path:
+    """12 or 10 bits are said, and one pixel needs another one."""
+    bits = (12, 10)[variant % 2]
+    words = stored(variant)
+    words[2, 2] = (1 << bits, 0xFC18, 0x8007, 1 << 15)[variant]
+    return film(folder, words, BitsStored=bits, HighBit=bits - 1)
+
+
+def other_sign(folder: Path, variant: int) -> Path:
+    """JPEG 2000 says of itself whether its numbers have a sign."""
+    bits, signed = (12, 16)[variant % 2], variant // 2
+    words = np.random.default_rng(variant).integers(0, 1 << bits - 1, (64, 64)).astype("i2" if signed else "u2")
+    file = film(folder, words, BitsStored=bits, HighBit=bits - 1, PixelRepresentation=signed)
+    dataset = dcmread(file)
+    dataset.compress(JPEG2000Lossless)
+    dataset.PixelRepresentation = 1 - signed
+    dataset.save_as(file)
+    return file
+
+
 def several_tables(folder: Path, variant: int) -> Path:
     if variant < 2:
         return film(
@@ -219,6 +241,8 @@ FAULTS = (
         each("VOILUTFunction", "CUBIC", "SQRT", NAME.upper()[:16], "LINEAR2", WindowCenter=90, WindowWidth=100),
         read_film,
     ),
+    Fault("D13", "film with values of more bits than it states", "REJ", "DCM_BITS", too_wide, read_film),
+    Fault("D14", "film whose pixels deny the sign of its header", "REJ", "DCM_SIGN", other_sign, read_film),
     Fault("D23", "film with several windows", "FIX", "XRAY_WINDOWS", several_tables, read_film),
     Fault("D23", "film with a damaged table", "REJ", "XRAY_WINDOW", damaged_table, read_film),
     Fault(

@@ -17,8 +17,6 @@ from pydicom.uid import (
 
 from clinfuse.errors import DataError
 from clinfuse.io.dicom import dicom_header, read_ct
-from clinfuse.io.dicom_elements import read_elements
-from clinfuse.io.dicom_file import stored_pixels
 from clinfuse.io.policies import CtPolicy
 
 Writer = Callable[..., Path]
@@ -106,15 +104,6 @@ def test_a_padding_value_written_with_the_wrong_sign_means_its_bits(tmp_path: Pa
     dataset.add_new("PixelPaddingValue", "US", 65436)
     dataset.save_as(file)
     assert sorted(read_ct(file).array.ravel().tolist()) == [-1024.0, 0.0]
-
-
-def test_bits_above_the_stored_ones_are_dropped_and_the_sign_extended(tmp_path: Path, slice_file: Writer) -> None:
-    twelve_bits = np.array([[0xFFF, 0x7FF, 0xF001, 0]], dtype=np.uint16)
-    layout = {"BitsStored": 12, "HighBit": 11}
-    signed = slice_file(tmp_path / "signed", twelve_bits, 0.0, PixelRepresentation=1, **layout)
-    assert stored_pixels(read_elements(signed)).tolist() == [[-1, 2047, 1, 0]]
-    unsigned = slice_file(tmp_path / "unsigned", twelve_bits, 0.0, **layout)
-    assert stored_pixels(dcmread(unsigned)).tolist() == [[4095, 2047, 1, 0]]
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, ExplicitVRBigEndian])
