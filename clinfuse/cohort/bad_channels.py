@@ -1,4 +1,4 @@
-"""Channels of a recording that show no brain: flat, at the end of the recorder's range, or nothing but the mains."""
+"""Channels of a recording that show no brain: flat, clipped, larger than any EEG, or nothing but the mains."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import numpy as np
 from clinfuse.io.values import Signal
 
 FLAT_UV = 0.1
+LARGE_UV = 500.0
 RAILED_SHARE = 0.01
+CLIPPED_SHARE = 0.05
 MAINS_SHARE = 0.98
 _MAINS_HZ = (50.0, 60.0)
 _LOWEST_HZ = 0.5
+_MOST_SECONDS = 128
+# Of the range: the outermost step of a recorder of few bits lies a little beyond its limits.
+_SPARE = 0.02
 
 
 def bad_channel(signal: Signal, row: int) -> str:
@@ -25,11 +30,14 @@ def bad_channel(signal: Signal, row: int) -> str:
 
     Returns
     -------
-    {"", "flat", "railed", "mains only"}
-        ``"flat"``: its standard deviation is below 0.1 µV, or more than half of it stands still for a second and
-        longer. ``"railed"``: at least 1 % of its samples stand at the end of the recorder's range for two samples and
-        longer. ``"mains only"``: at least 98 % of its power above 0.5 Hz lies within 1 Hz of 50 or 60 Hz and their
-        multiples, as of an electrode without contact.
+    {"", "flat", "railed", "too large", "mains only"}
+        ``"flat"``: its standard deviation is below 0.1 µV, as a whole or about a straight line within the middle one
+        of its seconds, or more than half of it stands still for a second and longer. ``"railed"``: at least 1 % of
+        its samples stand at the end of the recorder's range for two samples and longer, or at least 5 % at its own
+        highest or at its own lowest value for three and longer. ``"too large"``: its standard deviation within the
+        middle one of its seconds is above 500 µV, as of an electrode in the air, which would be in every channel by
+        the average. ``"mains only"``: at least 98 % of its power above 0.5 Hz lies within 1 Hz of 50 or 60 Hz and
+        their multiples, as of an electrode without contact.
 
     Examples
     --------
@@ -43,25 +51,59 @@ def bad_channel(signal: Signal, row: int) -> str:
     samples = signal.array[row]
     if float(samples.std(dtype=np.float64)) < FLAT_UV or _still(samples, round(signal.rate_hz)) > 0.5:
         return "flat"
-    if signal.limits and _railed(samples, signal.limits[row]) >= RAILED_SHARE:
+    within = _within_a_second(samples, signal.rate_hz)
+    if within < FLAT_UV:
+        return "flat"
+    if _railed(samples, signal.limits[row] if signal.limits else ()):
         return "railed"
+    if within > LARGE_UV:
+        return "too large"
     return "mains only" if _mains(samples, signal.rate_hz) >= MAINS_SHARE else ""
 
 
 def _still(samples: np.ndarray, least: int) -> float:
     """Share of the samples in runs of one value that are at least so long."""
-    edges = np.flatnonzero(np.diff(samples)) + 1
-    runs = np.diff(np.concatenate([[0], edges, [len(samples)]]))
-    return float(runs[runs >= max(least, 2)].sum() / len(samples))
+    return float(_in_runs(samples, max(least, 2)).mean())
 
 
-def _railed(samples: np.ndarray, limits: tuple[float, float]) -> float:
+def _within_a_second(samples: np.ndarray, rate_hz: float) -> float:
+    """Middle standard deviation about a straight line within a second, µV: no drift and no offset is in it.
+
+    Of a long recording, of every few seconds one.
+    """
+    length = min(len(samples), max(3, round(rate_hz)))
+    seconds = samples[: len(samples) // length * length].reshape(-1, length)
+    parts = seconds[:: max(1, len(seconds) // _MOST_SECONDS)].astype(np.float64)
+    parts -= parts.mean(axis=1, keepdims=True)
+    time = np.arange(length) - (length - 1) / 2
+    parts -= np.outer(parts @ time / max(time @ time, 1.0), time)
+    return float(np.median(parts.std(axis=1)))
+
+
+def _railed(samples: np.ndarray, limits: tuple[float, float] | tuple[()]) -> bool:
+    lowest, highest = float(samples.min()), float(samples.max())
+    # A recorder may cut off inside the range that its file could hold; two equal samples at the top are in any sine.
+    clipped = _in_runs(samples, 3)
+    if max(float((clipped & (samples == end)).mean()) for end in (lowest, highest)) >= CLIPPED_SHARE:
+        return True
+    if not limits or _beyond((lowest, highest), limits):
+        return False
     # A single sample at the limit may be the peak a recorder scaled its range by.
-    beyond = (samples <= limits[0]) | (samples >= limits[1])
-    beside = np.zeros_like(beyond)
-    beside[1:] |= beyond[:-1]
-    beside[:-1] |= beyond[1:]
-    return float((beyond & beside).mean())
+    outside = (samples <= limits[0]) | (samples >= limits[1])
+    return float((_in_runs(samples, 2) & outside).mean()) >= RAILED_SHARE
+
+
+def _in_runs(samples: np.ndarray, least: int) -> np.ndarray:
+    """Which samples stand in a run of one value that is at least so long."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(samples)) + 1, [len(samples)]])
+    runs = np.diff(edges)
+    return np.repeat(runs >= least, runs)
+
+
+def _beyond(found: tuple[float, float], limits: tuple[float, float]) -> bool:
+    """Whether samples lie where the recorder is said to write none: what was said is no end of its range."""
+    spare = _SPARE * (limits[1] - limits[0])
+    return found[0] < limits[0] - spare or found[1] > limits[1] + spare
 
 
 def _mains(samples: np.ndarray, rate_hz: float) -> float:

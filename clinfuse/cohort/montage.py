@@ -15,7 +15,7 @@ from clinfuse.io.eeg_choice import refuse_twice
 from clinfuse.io.values import Remark, Signal
 
 _EARS = (("A1", "A2"), ("M1", "M2"))
-_CODES = {"flat": "EEG_FLAT", "railed": "EEG_RAILED", "mains only": "EEG_MAINS"}
+_CODES = {"flat": "EEG_FLAT", "railed": "EEG_RAILED", "too large": "EEG_LARGE", "mains only": "EEG_MAINS"}
 
 
 @final

@@ -99,7 +99,8 @@ def _used(signal: Signal, seconds: float, count: int) -> tuple[Signal, list[tupl
     """The samples that whole windows need, and of every piece its place among them and its number of windows."""
     parts, pieces, left, at = [], [], count, 0
     for low, high in signal.pieces:
-        complete = min(left, int(np.floor((high - low) / signal.rate_hz / seconds + 1e-9)))
+        # Windows may end between two samples, and what was read of the last stops at the nearer one.
+        complete = min(left, int(np.floor((high - low + 0.5) / signal.rate_hz / seconds + 1e-9)))
         if complete:
             length = round(complete * seconds * signal.rate_hz)
             parts.append(signal.array[:, low : low + length])

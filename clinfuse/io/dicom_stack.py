@@ -196,9 +196,11 @@ def _filled(
 
 
 def _stays_whole(one: Slice) -> bool:
-    """Whether int16 holds every value of a slice in HU."""
+    """Whether int16 holds every value of a slice in HU, and what has to be added to come to them."""
+    if one.slope != 1.0 or not float(one.intercept).is_integer():
+        return False
     low, high = int(one.stored.min()) + one.intercept, int(one.stored.max()) + one.intercept
-    return one.slope == 1.0 and float(one.intercept).is_integer() and low >= _INT16.min and high <= _INT16.max
+    return min(low, one.intercept) >= _INT16.min and max(high, one.intercept) <= _INT16.max
 
 
 def _rescaled(one: Slice, out: np.ndarray, kind: SeriesKind) -> tuple[float, float]:

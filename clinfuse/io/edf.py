@@ -112,7 +112,8 @@ class EdfRecording(Recording):
         edges = [(round(stretch[0] * rate), round(stretch[1] * rate)) for rate in rates]
         read = [np.empty(end - begin, dtype=np.float32) for begin, end in edges]
         first = int(stretch[0] / header.record_seconds + _TOLERANCE)
-        last = min(header.records, int(np.ceil(stretch[1] / header.record_seconds - _TOLERANCE)))
+        ends = [-(-end // channel.samples) for channel, (_, end) in zip(channels, edges, strict=True)]
+        last = min(header.records, max(ends))
         for at, block in self._blocks(first, last):
             stored = _integers(block, header.width)
             for channel, one, (begin, end), row in zip(channels, kept, edges, read, strict=True):

@@ -106,6 +106,19 @@ def test_linked_ears_and_a_reference_that_is_not_there() -> None:
         prepare_eeg(with_row(value, 10, np.zeros(1280)), modality(reference="A1"))
 
 
+@pytest.mark.parametrize(("rate", "seconds", "count"), [(125.0, 1.5, 3), (173.61, 2.0, 5), (173.61, 30.0, 1)])
+def test_windows_that_end_between_two_samples_are_all_there(rate: float, seconds: float, count: int) -> None:
+    whole = np.random.default_rng(5).normal(scale=20, size=(2, int(60 * rate))).astype(np.float32)
+    wanted = Modality(
+        "eeg", "eeg", (count, 2, round(64 * seconds)), channels=("C3", "C4"), rate_hz=64.0, seconds=seconds
+    )
+    # A reader gives what the windows need, to the nearest sample.
+    cut = whole[:, : round(count * seconds * rate)]
+    made, expected = (prepare_eeg(Signal(part, rate, ("C3", "C4")), wanted) for part in (cut, whole))
+    assert made.windows.all()
+    np.testing.assert_array_equal(made.array, expected.array)
+
+
 def test_windows_stay_inside_the_pieces_of_an_interrupted_recording() -> None:
     value = replace(signal(), breaks=(100, 800))
     made = prepare_eeg(value, modality(reference="as recorded"))

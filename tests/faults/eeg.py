@@ -61,6 +61,20 @@ def _flat(variant: int) -> np.ndarray:
     return np.full(6 * RATE, 100 * variant, dtype="<i2")
 
 
+def _drifting(variant: int) -> np.ndarray:
+    return np.round(np.linspace(0, (3000, -6000, 12000, -1500)[variant], 6 * RATE)).astype("<i2")
+
+
+def _in_the_air(variant: int) -> np.ndarray:
+    draw = np.random.default_rng(variant).normal(size=6 * RATE)
+    return np.clip(np.round((7000 + 1000 * variant) * draw), -32767, 32766).astype("<i2")
+
+
+def _clipped(stored: np.ndarray, variant: int) -> np.ndarray:
+    stored[variant, : 45 * (1 + variant)] = 3000 if variant % 2 else -3000
+    return stored
+
+
 def _with_gap(folder: Path, variant: int) -> Path:
     onsets = [
         (0, 1, 2, 9, 10, 11),
@@ -310,6 +324,9 @@ FAULTS = (
     kind("E20", "a flat channel", "FLAG", "EEG_FLAT", _changed(_rows(1, _flat))),
     kind("E20", "a channel at the end of its range", "FLAG", "EEG_RAILED", _changed(_railed)),
     kind("E20", "nothing but mains", "FLAG", "EEG_MAINS", _changed(_rows(1, _mains))),
+    kind("E20", "a channel that drifts and holds nothing else", "FLAG", "EEG_FLAT", _changed(_rows(1, _drifting))),
+    kind("E20", "a channel at an end inside its range", "FLAG", "EEG_RAILED", _changed(_clipped)),
+    kind("E20", "an electrode in the air", "FLAG", "EEG_LARGE", _changed(_rows(1, _in_the_air))),
     kind("E20", "half of the channels flat", "REJ", "EEG_BAD_CHANNELS", _changed(_rows(4, _flat))),
     kind("E20", "every channel flat", "REJ", "EEG_BAD_CHANNELS", _changed(_rows(8, _flat))),
     kind("E22", "annotations in an encoding of their own", "FIX", "", _annotated),

@@ -219,6 +219,14 @@ def test_only_as_much_is_read_as_the_windows_need(tmp_path: Path) -> None:
     assert short.array.shape == (1, 32)
 
 
+def test_a_window_that_ends_just_inside_a_data_record_is_read_to_its_end(tmp_path: Path) -> None:
+    # 6003 samples of records of 6000: the last three lie a two-thousandth of a record behind the first.
+    tenths = {"samples": 6000, "pmin": -3276.8, "pmax": 3276.7}
+    file = plain_edf(tmp_path / "a", [tenths], records=2, main={"seconds": 60})
+    signal = read_eeg(file, policy=EegPolicy(window_seconds=60.03, windows=1))
+    np.testing.assert_allclose(signal.array, [np.arange(6003) / 10], atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("code", "channel", "main"),
     [

@@ -23,13 +23,18 @@ BROKEN = {
     "a slope": (np.uint16, 0, 3000, {"RescaleSlope": 2}),
     "a fraction": (np.uint16, 0, 3000, {"RescaleIntercept": -1000.5}),
     "more than int16 holds": (np.uint16, 0, 65535, {"RescaleIntercept": -32767}),
+    "an intercept that int16 does not hold": (np.int32, 40000, 43000, {"RescaleIntercept": -41024}),
 }
 
 
 def series(write: Callable[..., Path], folder: Path, how: tuple[type, int, int, dict[str, object]]) -> Path:
     dtype, low, high, tags = how
     # Mostly tissue: what lies at the ends may be implausible, but never most of a series.
-    stored = np.random.default_rng(4).integers(max(low, 0), min(high, 2000), (18, 16, 16)).astype(dtype)
+    stored = (
+        np.random.default_rng(4)
+        .integers(max(low, 0), max(low, 0) + min(high - max(low, 0), 2000), (18, 16, 16))
+        .astype(dtype)
+    )
     if tags.get("RescaleIntercept") in (-32768, -32767):
         stored += 33000
     stored[:, 0, 0], stored[:, 1, 1] = low, high
