@@ -175,7 +175,8 @@ class MneRecording(Recording):
             ``EDF_GAPS``.
         """
         rate, count = float(self._raw.info["sfreq"]), int(self._raw.n_times)
-        first = float(self._raw.first_time) if self._raw.annotations.orig_time is not None else 0.0
+        # MNE counts onsets from before the first sample, with a date of the recording and without one.
+        first = float(self._raw.first_time)
         gaps = [(at, at) for at in self._aside.breaks if at < count]
         for one in self._raw.annotations:
             if not np.isfinite([one["onset"], one["duration"]]).all():
@@ -185,8 +186,7 @@ class MneRecording(Recording):
                 gaps.append((begin, begin + round(one["duration"] * rate)))
             elif 0 < begin < count and one["description"].casefold().startswith(_BREAKS):
                 gaps.append((begin, begin))
-        edges = [0, *(edge for gap in sorted(gaps) for edge in gap), count]
-        pieces = [(low / rate, high / rate) for low, high in zip(edges[::2], edges[1::2], strict=True) if high > low]
+        pieces = [(low / rate, high / rate) for low, high in _between(gaps, count)]
         if len(pieces) > 1 and self._policy.gaps != "segment":
             refuse_gaps("EDF_GAPS", len(pieces) - 1)
         return tuple(pieces)
@@ -199,6 +199,22 @@ class MneRecording(Recording):
         check_size("recording", 12 * len(rows) * (end - begin))
         found = _quietly(lambda: self._raw.get_data(picks=rows, start=begin, stop=end, verbose="CRITICAL"))
         return [(row * one.scale).astype(np.float32) for row, one in zip(found, kept, strict=True)]
+
+
+def _between(gaps: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:
+    """First and behind-last sample of what lies between gaps, one of which may begin or lie inside another.
+
+    Examples
+    --------
+    >>> _between([(10, 50), (20, 20), (60, 60)], 100)
+    [(0, 10), (50, 60), (60, 100)]
+    """
+    pieces, low = [], 0
+    for begin, end in sorted([*gaps, (count, count)]):
+        if begin > low:
+            pieces.append((low, begin))
+        low = max(low, end)
+    return pieces
 
 
 def _quietly(step: Callable[[], Any]) -> Any:
