@@ -9,6 +9,7 @@ from typing import Any, Literal, cast, final
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from torch import Tensor
 
 from clinfuse.cohort.batch import load_batch
@@ -20,6 +21,7 @@ from clinfuse.errors import ConfigError, StorageError
 from clinfuse.fusion.operators import build_operator
 from clinfuse.training.blocks import feature_preparation
 from clinfuse.training.classifiers import Explainable, FusionClassifier, explained, refuse_single
+from clinfuse.training.contrastive import DualEncoder
 from clinfuse.training.encoded import Encoded
 from clinfuse.training.loop import Epoch, TrainingRows, train
 from clinfuse.training.models import choice_from_state, choice_state, prepared_table
@@ -42,6 +44,22 @@ class _TrainedTogether(FusionClassifier):
     kind: str
     encoders: Mapping[str, Any] | None
     single_heads: bool
+    pretraining: DualEncoder | None
+    frozen: bool
+
+    def fit(self, cohort: Cohort, y: np.ndarray | None = None) -> FusionClassifier:
+        """Learn from a cohort, its records without a label too where encoders are pretrained; gives itself."""
+        if self.pretraining is not None:
+            seed = derived_seed(self.seed, "pretraining") % 2**32
+            self.pretrained_ = clone(self.pretraining).set_params(encoders=self.encoders, seed=seed).fit(cohort)
+        return super().fit(cohort, y)
+
+    def _begun(self) -> tuple[str, ...]:
+        """Modalities whose encoders begin with what they learned without labels."""
+        return () if self.pretraining is None else tuple(n for n in self.pretrained_.modalities_ if self._own(n))
+
+    def _own(self, name: str) -> bool:
+        return not (self.kind == "II" and name in self.pretrained_.tables_)
 
     def _fit(self, cohort: Cohort, labels: np.ndarray) -> None:
         refuse_single(cohort, 2)
@@ -56,6 +74,8 @@ class _TrainedTogether(FusionClassifier):
         with quiet_torch(seed, options.threads):
             network = self._network(cohort, tables)
             self._adapt(network, data)
+            for name in self._begun():
+                network.encoders[network.names.index(name)].load_state_dict(self.pretrained_.weights(name))
             objective = Objective(self.multilabel_, self.prior_, options.class_weight == "balanced")
             self.curve_ = train(network, data, objective, options=options, seed=seed)
         self.correction_ = training_correction(labels, self.prior_, options, multilabel=self.multilabel_)
@@ -65,7 +85,9 @@ class _TrainedTogether(FusionClassifier):
         """What the fused head is given; before `fit` what it would be given of an image and a table."""
         image = next(iter((self.encoders or {}).values()), "")
         choices = (
-            self.choices_ if hasattr(self, "choices_") else {"image": image, "table": self._choice("ehr", "table")}
+            self.choices_
+            if hasattr(self, "choices_")
+            else {"image": image, "table": RAW if self.kind == "II" else default_encoder("ehr")}
         )
         frozen = {name: isinstance(choice, EncoderChoice) and choice.frozen for name, choice in choices.items()}
         return fusion_class(
@@ -76,12 +98,16 @@ class _TrainedTogether(FusionClassifier):
         )
 
     def _table(self, cohort: Cohort, name: str) -> TablePreparation:
+        if name in self._begun():
+            return self.pretrained_.tables_[name]
         present = cohort.present[:, cohort.names.index(name)]
         return feature_preparation(cohort, name, style="network").fit(cohort.arrays(name)[present])
 
     def _choice(self, kind: str, name: str) -> Any:
         if kind == "ehr" and self.kind == "II":
             return RAW
+        if self.frozen and name in self._begun():
+            return self.pretrained_.kept(name)
         return (self.encoders or {}).get(name) or default_encoder(kind)
 
     def _network(self, cohort: Cohort, tables: Mapping[str, np.ndarray]) -> JointNetwork:
@@ -241,6 +267,11 @@ class JointFusion(_TrainedTogether):
         Type I gives every modality a trained extractor; type II lets tables in as they are.
     encoders : mapping of str to str, EncoderChoice or callable, optional
         Network of a modality by its name; others take their kind's default.
+    pretraining : DualEncoder, optional
+        Encoders first learn which inputs belong to one record, from the training patients only, labelled or not;
+        its own ``encoders`` and ``seed`` are replaced by those given here.
+    frozen : bool
+        Whether what they learned is kept as it is; only their last layer is then trained.
     options : TrainingOptions
     seed : int
 
@@ -262,12 +293,16 @@ class JointFusion(_TrainedTogether):
         combine: str = "concat",
         kind: Literal["I", "II"] = "I",
         encoders: Mapping[str, Any] | None = None,
+        pretraining: DualEncoder | None = None,
+        frozen: bool = False,
         options: TrainingOptions = TrainingOptions(),
         seed: int = 0,
     ) -> None:
         self.combine = combine
         self.kind = kind
         self.encoders = encoders
+        self.pretraining = pretraining
+        self.frozen = frozen
         self.options = options
         self.seed = seed
 
@@ -296,6 +331,9 @@ class HybridFusion(_TrainedTogether):
     ----------
     combine : {"concat", "mean", "gated"}
     encoders : mapping of str to str, EncoderChoice or callable, optional
+    pretraining : DualEncoder, optional
+    frozen : bool
+        As of `JointFusion`.
     options : TrainingOptions
     seed : int
 
@@ -313,11 +351,15 @@ class HybridFusion(_TrainedTogether):
         *,
         combine: str = "concat",
         encoders: Mapping[str, Any] | None = None,
+        pretraining: DualEncoder | None = None,
+        frozen: bool = False,
         options: TrainingOptions = TrainingOptions(),
         seed: int = 0,
     ) -> None:
         self.combine = combine
         self.encoders = encoders
+        self.pretraining = pretraining
+        self.frozen = frozen
         self.options = options
         self.seed = seed
 

@@ -17,7 +17,7 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import TrainingError
 from clinfuse.training.augment import draw_variation, vary
 from clinfuse.training.networks import TrainableNetwork
-from clinfuse.training.objective import Objective
+from clinfuse.training.objective import Loss
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.precision import training_precision
 from clinfuse.training.seeds import generator
@@ -111,7 +111,7 @@ class Epoch:
 
 
 def train(
-    network: TrainableNetwork, data: TrainingRows, objective: Objective, *, options: TrainingOptions, seed: int
+    network: TrainableNetwork, data: TrainingRows, objective: Loss, *, options: TrainingOptions, seed: int
 ) -> tuple[Epoch, ...]:
     """Train a network in place and give its loss curve.
 
@@ -119,7 +119,7 @@ def train(
     ----------
     network : TrainableNetwork
     data : TrainingRows
-    objective : Objective
+    objective : Loss
     options : TrainingOptions
     seed : int
 

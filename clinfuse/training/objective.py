@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Protocol, final
 
 import numpy as np
 import torch
@@ -11,6 +11,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from clinfuse.errors import TrainingError
+
+
+class Loss(Protocol):
+    """What training minimises: a number for the logits of a batch, what they should be, and the rows that count."""
+
+    def loss(self, logits: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
+        """Give a scalar."""
+        ...
 
 
 @final

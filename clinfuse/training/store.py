@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from safetensors import SafetensorError
@@ -15,6 +15,7 @@ from safetensors.numpy import load, save
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import StorageError
 from clinfuse.training.classifiers import FusionClassifier
+from clinfuse.training.contrastive import DualEncoder
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.joint import HybridFusion, JointFusion
 from clinfuse.training.late import LateFusion
@@ -40,8 +41,40 @@ def save_model(classifier: FusionClassifier, folder: Path) -> None:
     StorageError
         ``STORE_LEARNER`` or ``STORE_ENCODER``: a part without a safe form on disk.
     """
+    _write(classifier.to_state(), folder)
+
+
+def save_dual_encoder(encoder: DualEncoder, folder: Path) -> None:
+    """Write everything a fitted `DualEncoder` learned, in the form of `save_model`.
+
+    Raises
+    ------
+    StorageError
+        ``STORE_ENCODER``: an encoder brought as a function.
+    """
+    _write(encoder.to_state(), folder)
+
+
+def load_dual_encoder(folder: Path) -> DualEncoder:
+    """Read an encoder that `save_dual_encoder` wrote; it gives the same bits.
+
+    Raises
+    ------
+    StorageError
+        As `load_model`.
+    """
+    state = _state(folder)
+    if state.get("classifier") != "DualEncoder":
+        raise _refusal("STORE_FORMAT", "must be a DualEncoder", "another model")
+    try:
+        return DualEncoder.from_state(state)
+    except (KeyError, TypeError):
+        raise _refusal("STORE_FORMAT", "must hold everything a model of this package has", "less, or more") from None
+
+
+def _write(learned: Mapping[str, Any], folder: Path) -> None:
     arrays: dict[str, np.ndarray] = {}
-    state = _take_arrays({"format": _FORMAT, **classifier.to_state()}, arrays)
+    state = _take_arrays({"format": _FORMAT, **learned}, arrays)
     folder.mkdir(parents=True, exist_ok=True)
     # Keys stay in their order: the order of modalities is the order of columns.
     contents = {
@@ -71,6 +104,14 @@ def load_model(folder: Path) -> FusionClassifier:
     StorageError
         ``STORE_MISSING``, ``STORE_HASH``, ``STORE_FORMAT``.
     """
+    state = _state(folder)
+    try:
+        return _rebuilt(state)
+    except (KeyError, TypeError):
+        raise _refusal("STORE_FORMAT", "must hold everything a model of this package has", "less, or more") from None
+
+
+def _state(folder: Path) -> dict[str, Any]:
     contents = {name: _read(Path(folder) / name) for name in ("sha256.json", "model.json", "arrays.safetensors")}
     try:
         hashes = json.loads(contents.pop("sha256.json"))
@@ -86,10 +127,7 @@ def load_model(folder: Path) -> FusionClassifier:
         raise _refusal("STORE_FORMAT", "must be a model of this package", "something else") from None
     if state.get("format") != _FORMAT:
         raise _refusal("STORE_FORMAT", f"must have format {_FORMAT}", "another format")
-    try:
-        return _rebuilt(state)
-    except (KeyError, TypeError):
-        raise _refusal("STORE_FORMAT", "must hold everything a model of this package has", "less, or more") from None
+    return cast("dict[str, Any]", state)
 
 
 def train_final(model: FusionClassifier, cohort: Cohort, folder: Path) -> FusionClassifier:
