@@ -13,11 +13,10 @@ from typing import final
 import pandas as pd
 
 from clinfuse.cohort.joins import plain
-from clinfuse.cohort.survey_dialect import written
 from clinfuse.errors import DataError
 from clinfuse.io.dialect import Dialect
 from clinfuse.io.ehr import decimal_number
-from clinfuse.io.tables import read_table
+from clinfuse.io.exported_tables import exported_dialect, exported_table
 
 TABLE_SUFFIXES = (".csv", ".txt", ".tsv", ".parquet", ".xlsx")
 DATE_FORMATS = (
@@ -199,7 +198,7 @@ def survey_tables(root: Path, file: Path) -> list[OpenTable]:
         What the reader of tables says, or ``BOMB``, ``TABLE_OPEN``.
     """
     typed = file.suffix.lower() in (".parquet", ".xlsx")
-    delimiter, encodings = ("", ()) if typed else written(file)
+    delimiter, encodings = ("", ()) if typed else exported_dialect(file)
     dialect = Dialect() if typed else Dialect(delimiter=delimiter, encoding=encodings[0])
     name = file.relative_to(root).as_posix()
     found = []
@@ -231,13 +230,13 @@ def _sheets(file: Path, dialect: Dialect) -> Iterator[tuple[int, pd.DataFrame, b
 
 def _cells(file: Path, dialect: Dialect) -> tuple[pd.DataFrame, bool]:
     try:
-        cells = read_table(file, dialect)
+        cells = exported_table(file, dialect)
         if not any(_is_data(str(name)) for name in cells.columns):
             return cells, True
     except DataError as error:
         if error.code != "TABLE_HEADER":
             raise
-    return read_table(file, replace(dialect, header="none")), False
+    return exported_table(file, replace(dialect, header="none")), False
 
 
 def _is_data(name: str) -> bool:

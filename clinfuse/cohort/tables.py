@@ -17,12 +17,15 @@ from clinfuse.cohort.notes import Notes
 from clinfuse.errors import ClinfuseError, DataError
 from clinfuse.io.cells import nearest_name
 from clinfuse.io.dialect import Dialect
+from clinfuse.io.exported_tables import exported_table
 from clinfuse.io.files import leads_inside, outside
-from clinfuse.io.tables import read_table
+from clinfuse.io.guard import shared_guard
 from clinfuse.io.times import read_times
 
 # Two letters at least, so that a Windows drive is none.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|file:", re.IGNORECASE)
+
+_CAP_OFF = "tables read in a process whose memory this system cannot limit; its time is limited all the same."
 
 
 def dialect_of(tables: TablesSection, section: Written | None = None) -> Dialect:
@@ -119,7 +122,8 @@ class TableBook:
                         found="none",
                         remedy="Correct the name.",
                     )
-                self._read[key] = read_table(file, key[1])
+                self._read[key] = exported_table(file, key[1])
+                self._notes.tell("CAP_OFF", "tables", int(not shared_guard().start()), _CAP_OFF)
             except ClinfuseError as error:
                 raise error.at(place) from None
         return self._read[key]

@@ -8,6 +8,11 @@ from clinfuse.errors import DataError
 MOST_BYTES = 2 * 2**30
 # Ordinary images compress tenfold, long runs of air a hundredfold.
 MOST_RATIO = 200
+# Beyond these a table is no longer read as a whole: a wide pivot, or the raw stream of a monitor.
+MOST_COLUMNS = 4096
+MOST_ROWS = 20_000_000
+# A pointer each.
+MOST_CELLS = MOST_BYTES // 8
 
 
 def check_size(place: str, size: int, stored: int = 0) -> None:
@@ -39,5 +44,6 @@ def check_size(place: str, size: int, stored: int = 0) -> None:
             place=place,
             rule=f"{limit} once it is read",
             found="more",
-            remedy="Check what wrote it; a file of this size is read in parts, or an image at a lower resolution.",
+            remedy="Check what wrote it. Export an image at a lower resolution, "
+            "or a table with the patients and columns of the study only.",
         )

@@ -8,9 +8,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Set
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    # The process that decodes reads tables without it.
+    import pandas as pd
 
 _LIMIT = re.compile(r"([<>]=?|≤|≥|≦|≧)\s*(.*)")
 _INFINITE = re.compile(r"[+-]?(?:inf|infinity|∞|1[.,]#inf)", re.IGNORECASE)
@@ -108,6 +112,7 @@ def places_of(cells: pd.Series, refused: Set[str]) -> str:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> column = pd.Series(["1", "neg", "2", "neg"], index=pd.Index([2, 3, 5, 6], name="line"))
     >>> places_of(column, {"neg"}), places_of(column.reset_index(drop=True), {"neg"})
     ('line 3, 6', 'row 2, 4')

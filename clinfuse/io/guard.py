@@ -1,26 +1,31 @@
 """Files of unknown origin are decoded in a process that can be killed.
 
-No ``except`` ends a decoder that loops, and none returns memory that the system has not got. So images and recordings
-of a cohort are read by ``python -m clinfuse.io.guard``, one process beside this one, kept between files and replaced
-when a file hangs it, fills its memory or ends it; only that file is lost. Nothing is pickled in either direction.
+No ``except`` ends a decoder that loops, and none returns memory that the system has not got. So images, recordings and
+tables of a cohort are read by ``python -m clinfuse.io.guard``, one process beside this one, kept between files and
+replaced when a file hangs it, fills its memory or ends it; only that file is lost. Nothing is pickled in either
+direction.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from clinfuse.errors import ClinfuseError, DataError
 from clinfuse.io.budget import MOST_BYTES
+from clinfuse.io.deadlines import SMALL_FILE_S, seconds_for
+from clinfuse.io.dialect import Dialect
+from clinfuse.io.memory import SharedMemory
 from clinfuse.io.policies import ReaderPolicy
 from clinfuse.io.process import LostError, Process
 from clinfuse.io.readers import FileValue
+from clinfuse.io.table_cells import TextTable
+from clinfuse.io.table_wire import table_of
 from clinfuse.io.values import Remark
 from clinfuse.io.wire import error_of, plain, value_of
 from clinfuse.io.worker import serve
@@ -28,15 +33,13 @@ from clinfuse.io.worker import serve
 PROGRAM = (sys.executable, "-P", "-m", "clinfuse.io.guard")
 # As stored, as numbers, and once more while they are put in order.
 MOST_MEMORY = 3 * MOST_BYTES
-_FILE_S = 20.0
-_NEXT_FILE_S = 0.1
-_BYTES_PER_S = 2e6
 _KEPT_BYTES = 2**29
 _RESTING_BYTES = 2**26
 _CAP_OFF = Remark(
     "CAP_OFF", "This system cannot limit the memory of the process that reads; its time is limited all the same."
 )
 _AT_ONCE = 256
+Made = TypeVar("Made")
 
 
 @final
@@ -64,7 +67,7 @@ class Guard:
     """
 
     def __init__(
-        self, *, seconds: float = _FILE_S, memory_bytes: int = MOST_MEMORY, program: Sequence[str] = PROGRAM
+        self, *, seconds: float = SMALL_FILE_S, memory_bytes: int = MOST_MEMORY, program: Sequence[str] = PROGRAM
     ) -> None:
         self._seconds, self._memory, self._program = seconds, memory_bytes, tuple(program)
         self._turn = threading.Lock()
@@ -83,11 +86,50 @@ class Guard:
         """
         names = [os.path.abspath(file) for file in files]  # noqa: PTH100 (resolving would follow links)
         item = {"kind": kind, "files": names, "policy": asdict(policy), "seconds": self._allowed(names)}
+        return self._made("read", item, self._value)
+
+    def read_table(self, file: Path, dialect: Dialect) -> TextTable:
+        """What `clinfuse.io.table_cells.read_cells` gives, from the other process.
+
+        Raises
+        ------
+        DataError, StorageError
+            As `read`.
+        """
+        name = os.path.abspath(file)  # noqa: PTH100 (resolving would follow links)
+        item = {"file": name, "dialect": asdict(dialect), "seconds": self._allowed([name])}
+        return self._made("table", item, table_of)
+
+    def likely_dialect(self, file: Path) -> tuple[str, tuple[str, ...]]:
+        """What `clinfuse.io.likely_dialect.likely_dialect` gives, from the other process.
+
+        Raises
+        ------
+        DataError, StorageError
+            As `read`.
+        """
+        name = os.path.abspath(file)  # noqa: PTH100 (resolving would follow links)
+        item = {"file": name, "seconds": self._allowed([name])}
+        return self._made("table_dialect", item, lambda said, _: (str(said["delimiter"]), tuple(said["encodings"])))
+
+    def _made(self, task: str, item: dict[str, Any], make: Callable[[dict[str, Any], SharedMemory], Made]) -> Made:
+        """What `make` makes of the answer to one item, while what it speaks of lies in the shared memory."""
         with self._turn:
-            (answer,) = self._answers("read", [item])
+            (answer,) = self._answers(task, [item])
             if isinstance(answer, ClinfuseError):
                 raise answer
-            return self._value(answer)
+            process = self._running()
+            try:
+                value = make(answer, process.shared)
+            except ClinfuseError:
+                raise
+            # Whatever else does not fit together was not written by the worker as it is meant to be.
+            except (EOFError, LookupError, TypeError, ValueError):
+                self._end()
+                raise _lost(LostError(late=False)) from None
+            if process.shared.size > _KEPT_BYTES:
+                self._end()
+            return value
 
     def ask(self, task: str, items: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any] | ClinfuseError]:
         """What a task of the other process makes of each item, in order; an error where it cannot.
@@ -123,28 +165,13 @@ class Guard:
             if self._process is not None and self._process.shared.size > _RESTING_BYTES:
                 self._end()
 
-    def _value(self, answer: dict[str, Any]) -> FileValue:
-        process = self._running()
-        try:
-            if not process.capped:
-                answer["rest"]["remarks"].append(plain(_CAP_OFF))
-            value = value_of(answer, process.shared)
-        except ClinfuseError:
-            raise
-        # Whatever else does not fit together was not written by the worker as it is meant to be.
-        except (EOFError, LookupError, TypeError, ValueError):
-            self._end()
-            raise _lost(LostError(late=False)) from None
-        if process.shared.size > _KEPT_BYTES:
-            self._end()
-        return value
+    def _value(self, answer: dict[str, Any], shared: SharedMemory) -> FileValue:
+        if not self._running().capped:
+            answer["rest"]["remarks"].append(plain(_CAP_OFF))
+        return value_of(answer, shared)
 
     def _allowed(self, names: Sequence[str]) -> float:
-        size = 0
-        for name in names:
-            with contextlib.suppress(OSError, ValueError):
-                size += Path(name).stat().st_size
-        return self._seconds + _NEXT_FILE_S * (len(names) - 1) + size / _BYTES_PER_S
+        return seconds_for(names, small=self._seconds)
 
     def _running(self) -> Process:
         if self._process is not None and not self._process.alive:
@@ -196,6 +223,13 @@ def _lost(lost: LostError) -> DataError:
         found="content that it does not within the time for its size" if late else "content that ended the reader",
         remedy="Export the file again, or leave it out.",
     )
+
+
+def as_data(error: ClinfuseError) -> ClinfuseError:
+    """A file that cannot be opened is that file's fault, and not the run's."""
+    if error.code != "FILE_UNREADABLE":
+        return error
+    return DataError(error.code, place=error.place, rule=error.rule, found=error.found, remedy=error.remedy)
 
 
 _SHARED: dict[int, Guard] = {}

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from clinfuse.errors import ClinfuseError, DataError, StorageError
+from clinfuse.errors import ClinfuseError
 from clinfuse.io.dicom_index import DicomHeader, DicomScan, grouped, scan_dicom
 from clinfuse.io.eeg import EegHeader
-from clinfuse.io.guard import shared_guard
+from clinfuse.io.guard import as_data, shared_guard
 from clinfuse.io.policies import EegPolicy
 from clinfuse.io.wire import fields_of, unplain
 
@@ -55,7 +55,7 @@ def scan_exported(groups: Sequence[Sequence[Path]]) -> list[DicomScan]:
 def _headers(files: Sequence[Path]) -> Iterator[DicomHeader | ClinfuseError | None]:
     for answer in shared_guard().ask("dicom_header", [{"file": str(file)} for file in files]):
         if isinstance(answer, ClinfuseError):
-            yield _refusal(answer)
+            yield as_data(answer)
         else:
             said = answer["header"]
             yield None if said is None else DicomHeader(**fields_of(said))
@@ -100,12 +100,5 @@ def exported_recording(file: Path, *, policy: EegPolicy = EegPolicy()) -> EegHea
 def _one(task: str, item: dict[str, Any]) -> dict[str, Any]:
     (answer,) = shared_guard().ask(task, [item])
     if isinstance(answer, ClinfuseError):
-        raise _refusal(answer) from None
+        raise as_data(answer) from None
     return answer
-
-
-def _refusal(error: ClinfuseError) -> ClinfuseError:
-    """A file that cannot be opened is that file's fault, and not the run's."""
-    if not isinstance(error, StorageError):
-        return error
-    return DataError(error.code, place=error.place, rule=error.rule, found=error.found, remedy=error.remedy)

@@ -6,59 +6,14 @@ step, by declared columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, final
 
-import numpy as np
 import pandas as pd
 
-from clinfuse.errors import DataError
-from clinfuse.io.budget import check_size
-from clinfuse.io.cells import decimal_number
 from clinfuse.io.dialect import Dialect
-from clinfuse.io.fhir import NAMES, read_bundle, read_ndjson
-from clinfuse.io.files import read_whole
-from clinfuse.io.text_tables import read_text
-from clinfuse.io.typed_tables import read_parquet, read_xlsx
+from clinfuse.io.table_cells import TextTable, read_cells
 
-__all__ = ["Dialect", "read_table"]
-
-# Beyond these a table is no longer read as a whole: a wide pivot, or the raw stream of a monitor.
-MOST_COLUMNS = 4096
-MOST_ROWS = 20_000_000
-# Text grows about fourfold when its cells become objects.
-_GROWTH = 4
-_AGAIN = "Export the table again."
-_MAGIC = {
-    b"PK\x03\x04": "a workbook or an archive",
-    b"PAR1": "a Parquet file",
-    b"\xd0\xcf\x11\xe0": "an old Excel or Word file",
-    b"\x1f\x8b": "a compressed file",
-    b"%PDF": "a PDF document",
-    b"{\\rtf": "a text document",
-    b"SQLite format 3": "a database",
-    b"\x00\x05\x16\x07": "a macOS companion file",
-    b"\x00\x05\x16\x00": "a macOS companion file",
-    b"\x89PNG": "an image",
-    b"\xff\xd8\xff": "an image",
-    b"\x80\x02": "a Python pickle",
-    b"\x80\x03": "a Python pickle",
-    b"\x80\x04": "a Python pickle",
-    b"\x80\x05": "a Python pickle",
-}
-_PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<table")
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _Cells:
-    """Names and columns of a table, and where its rows stand; ``unit`` says what the numbers count."""
-
-    names: list[str]
-    columns: list[list[str]]
-    places: list[int]
-    unit: str
+__all__ = ["Dialect", "framed", "read_table"]
 
 
 def read_table(file: Path, dialect: Dialect | None = None) -> pd.DataFrame:
@@ -100,99 +55,10 @@ def read_table(file: Path, dialect: Dialect | None = None) -> pd.DataFrame:
     ...     read_table(file, Dialect(delimiter=";", decimal=",", missing=("-",))).to_numpy().tolist()
     [['00123', '1,5'], ['NA', '']]
     """
-    dialect = dialect or Dialect()
-    kind = file.suffix.lower()
-    data = _bytes(file, kind)
-    if kind == ".parquet":
-        names, columns = read_parquet(data, dialect, most=(MOST_ROWS, MOST_COLUMNS))
-        cells = _Cells(names, columns, list(range(1, len(columns[0]) + 1)) if columns else [], "row")
-    elif kind == ".xlsx":
-        cells = _named(*read_xlsx(data, dialect), dialect)
-    elif kind in (".csv", ".txt", ".tsv"):
-        _check_text(data)
-        cells = _named(*read_text(data, dialect, "\t" if kind == ".tsv" else dialect.delimiter), dialect)
-    elif kind in (".ndjson", ".json"):
-        rows, places = (read_ndjson if kind == ".ndjson" else read_bundle)(data, dialect)
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        cells = _Cells(list(NAMES), columns, places, "line" if kind == ".ndjson" else "row")
-    else:
-        rule = "a .csv, .txt, .tsv, .parquet, .xlsx, .ndjson or .json file"
-        _refuse("TABLE_FORMAT", rule, "another", "Save the table as CSV.")
-    return _frame(cells, set(dialect.missing) | {""})
+    return framed(read_cells(file, dialect or Dialect()))
 
 
-def _bytes(file: Path, kind: str) -> bytes:
-    try:
-        size = file.stat().st_size
-        check_size("table", size * (1 if kind in (".parquet", ".xlsx") else _GROWTH))
-        data = read_whole(file, place="table")
-    except OSError:
-        _refuse("TABLE_OPEN", "a file that can be opened", "one that cannot", "Check its name in cohort.toml.")
-    if not data:
-        _refuse("TABLE_EMPTY", "a header row and at least one row", "an empty file", _AGAIN)
-    return data
-
-
-def _check_text(data: bytes) -> None:
-    """Refuse what only calls itself a text table, by its first bytes, and more rows than can be held."""
-    found = next((what for mark, what in _MAGIC.items() if data.startswith(mark)), "")
-    if data[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_PAGES):
-        found = "a web page"
-    if found:
-        remedy = "Give it the ending of its format, or save the table as CSV."
-        _refuse("TABLE_FORMAT", "text in a .csv, .txt or .tsv file", f"{found} under that name", remedy)
-    if data.count(b"\n") > MOST_ROWS:
-        _too_large(f"at most {MOST_ROWS:,} rows")
-
-
-def _too_large(rule: str) -> NoReturn:
-    remedy = "Keep the patients and the columns of the study only."
-    _refuse("TABLE_SIZE", rule, "more", remedy)
-
-
-def _named(rows: list[list[str]], lines: list[int], dialect: Dialect) -> _Cells:
-    """Cut the header row off, or number the columns of a table that has none."""
-    if not rows:
-        return _Cells([], [], [], "line")
-    width = len(rows[0])
-    if width > MOST_COLUMNS:
-        _too_large(f"at most {MOST_COLUMNS:,} columns")
-    if dialect.header == "none":
-        names = [str(k + 1) for k in range(width)]
-    else:
-        if dialect.header == "ask":
-            _check_header(rows[0])
-        names, rows, lines = rows[0], rows[1:], lines[1:]
-    return _Cells(names, [list(column) for column in zip(*rows, strict=True)], lines, "line")
-
-
-def _check_header(cells: list[str]) -> None:
-    """A first row of numbers is the first patient more often than a row of names; its cells are never shown."""
-    written = [cell.strip() for cell in cells if cell.strip()]
-    numbers = sum(decimal_number(cell, ".") is not None or decimal_number(cell, ",") is not None for cell in written)
-    if 2 * numbers >= len(written) > 0:
-        remedy = (
-            'Write `header = "none"` in the section of this table, whose columns are then called 1, 2 and so on;'
-            ' or `header = "first row"` if these numbers are names.'
-        )
-        _refuse("TABLE_HEADER", "a first row with the names of the columns", "mostly numbers in it", remedy)
-
-
-def _frame(cells: _Cells, missing: set[str]) -> pd.DataFrame:
-    names = [name.strip() for name in cells.names]
-    twice = next((i for i, name in enumerate(names) if name in names[:i]), 0)
-    if twice:
-        # Without a header row the "names" are the first patient's values: positions only.
-        found = f"the same name in columns {names.index(names[twice]) + 1} and {twice + 1}"
-        _refuse("TABLE_COLUMNS", "a first row with a name of its own for every column", found, "Name the columns.")
-    if not cells.columns or not cells.columns[0]:
-        _refuse("TABLE_EMPTY", "a header row and at least one row", "no row", _AGAIN)
-    stripped = {}
-    for name, column in zip(names, cells.columns, strict=True):
-        texts = [cell.strip() for cell in column]
-        stripped[name] = np.array(["" if cell in missing else cell for cell in texts], dtype=object)
-    return pd.DataFrame(stripped, index=pd.Index(cells.places, name=cells.unit), dtype=object)
-
-
-def _refuse(code: str, rule: str, found: str, remedy: str) -> NoReturn:
-    raise DataError(code, place="table", rule=rule, found=found, remedy=remedy) from None
+def framed(table: TextTable) -> pd.DataFrame:
+    """The same cells as `read_table` gives them."""
+    index = pd.Index(table.places, name=table.unit)
+    return pd.DataFrame(dict(zip(table.names, table.columns, strict=True)), index=index, dtype=object)

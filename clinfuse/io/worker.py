@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from clinfuse.errors import ClinfuseError, DataError, StorageError
+from clinfuse.io.dialect import Dialect
 from clinfuse.io.files import check_regular
 from clinfuse.io.memory import SharedMemory
 from clinfuse.io.policies import POLICIES, ReaderPolicy
@@ -26,8 +27,8 @@ from clinfuse.io.wire import error_head, fields_head, plain, value_head
 
 Task = Callable[[dict[str, Any], SharedMemory], dict[str, Any]]
 # The process that asks gives up first; this is for one that is no longer there to do so.
-_LONGER_S = 5.0
-_READERS = ("clinfuse.io.dicom", "clinfuse.io.nifti", "clinfuse.io.eeg")
+_LONGER = 10
+_READERS = ("clinfuse.io.dicom", "clinfuse.io.nifti", "clinfuse.io.eeg", "clinfuse.io.table_wire")
 
 
 def read(item: dict[str, Any], shared: SharedMemory) -> dict[str, Any]:
@@ -85,12 +86,31 @@ def eeg_header(item: dict[str, Any], shared: SharedMemory) -> dict[str, Any]:
     return {"header": fields_head(eeg_header(_regular(item["file"]), policy=given))}
 
 
+def table(item: dict[str, Any], shared: SharedMemory) -> dict[str, Any]:
+    """Read every cell of a table."""
+    from clinfuse.io.table_cells import read_cells
+    from clinfuse.io.table_wire import table_head
+
+    dialect = Dialect(**{name: _tuples(said) for name, said in item["dialect"].items()})
+    return table_head(read_cells(_regular(item["file"]), dialect), shared)
+
+
+def table_dialect(item: dict[str, Any], shared: SharedMemory) -> dict[str, Any]:
+    """Look how a text table seems to be written."""
+    from clinfuse.io.likely_dialect import likely_dialect
+
+    delimiter, encodings = likely_dialect(_regular(item["file"]))
+    return {"delimiter": delimiter, "encodings": encodings}
+
+
 TASKS: dict[str, Task] = {
     "read": read,
     "dicom_header": dicom_header,
     "dicom_field": dicom_field,
     "dicom_time": dicom_time,
     "eeg_header": eeg_header,
+    "table": table,
+    "table_dialect": table_dialect,
 }
 
 
@@ -109,7 +129,7 @@ def serve(tasks: Mapping[str, Task] = TASKS) -> None:
         for line in requests:
             request = json.loads(line)
             for item in request["items"]:
-                faulthandler.dump_traceback_later(item["seconds"] + _LONGER_S, exit=True, file=nowhere)
+                faulthandler.dump_traceback_later(_LONGER * item["seconds"], exit=True, file=nowhere)
                 answer = answered(tasks[request["task"]], item, shared)
                 faulthandler.cancel_dump_traceback_later()
                 _tell(answers, answer)
@@ -132,7 +152,7 @@ def coded(error: Exception) -> ClinfuseError:
             place="file",
             rule="content that fits in the memory one file may take",
             found="content that needs more",
-            remedy="Export the file at a lower resolution, or in parts.",
+            remedy="Export an image at a lower resolution, or a table with the patients and columns of the study only.",
         )
     if isinstance(error, ClinfuseError):
         return error

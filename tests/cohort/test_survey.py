@@ -21,9 +21,12 @@ from clinfuse.cohort.draft import write_draft
 from clinfuse.cohort.survey import Survey, survey
 from clinfuse.cohort.survey_tables import survey_tables
 from clinfuse.errors import ConfigError, DataError
+from clinfuse.io import guard
+from clinfuse.io.guard import Guard
 from clinfuse.synthetic.folder import write_cohort
 from clinfuse.synthetic.settings import preset
 from clinfuse.synthetic.tidy import grid_lines
+from tests.io.test_guard import HOSTILE
 
 CASES = {"ids": "if id_map.csv", "records": "if a row of visits.csv", "label": "if diagnoses.csv"}
 CHOSEN = {
@@ -315,3 +318,24 @@ def write_mr(folder: Path, person: str, series: str, description: str) -> None:
         noise = np.random.default_rng(k).integers(0, 900, (8, 8))
         image.PixelData = noise.astype(np.uint16).tobytes()
         image.save_as(folder / f"{series}_{k}.dcm", enforce_file_format=True)
+
+
+@pytest.mark.parametrize(
+    ("word", "seconds", "code"), [("hang", 0.5, "READ_TIMEOUT"), ("die", 60, "READ_DIED"), ("swell", 60, "READ_MEMORY")]
+)
+def test_a_table_that_harms_its_reader_is_counted_and_the_others_are_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, seconds: float, code: str
+) -> None:
+    for name in ("a.csv", "c.csv"):
+        (tmp_path / name).write_text("PATNR;AGE\n0012;50\n0013;61\n")
+    for name in ("b.csv", "b.xlsx", "b.parquet"):
+        (tmp_path / name).write_text(f"{word:8}")
+    made = Guard(program=HOSTILE, seconds=60)
+    made.start()
+    monkeypatch.setattr(made, "_seconds", seconds)
+    monkeypatch.setattr(guard, "_SHARED", {os.getpid(): made})
+    found = survey(tmp_path)
+    made.close()
+    # Each is first asked whether it is a DICOM image, and these readers do the same to that question.
+    assert found.refused == {code: 6}
+    assert [table.file for table in found.tables] == ["a.csv", "c.csv"]

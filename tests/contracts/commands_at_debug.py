@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from itertools import cycle, product
+from itertools import chain, cycle, product, repeat
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -32,16 +32,17 @@ _SITES_OF = {
     "xray": _DICOM,
     "mr": ("clinfuse.io.nifti_bytes.open_regular", *_ALWAYS),
     "eeg": ("clinfuse.io.edf_header._channels", "clinfuse.io.edf_header._start"),
+    "table": tuple(f"clinfuse.io.table_cells.{name}" for name in ("_bytes", "_tidy", "read_text")),
 }
 SITES = frozenset(site for sites in _SITES_OF.values() for site in sites)
 Plans = dict[str, Iterator[tuple[str, str]]]
 
 
-def _task(task: Any, plans: Plans, word: str, log: Path) -> Any:
+def _task(title: str, task: Any, plans: Plans, word: str, log: Path) -> Any:
     """The task, each time with another part broken; what was reached is written down."""
 
     def broken(item: dict[str, Any], shared: Any) -> dict[str, Any]:
-        site, name = next(plans[item["kind"]]) if "kind" in item else ("", "")
+        site, name = next(plans.get(item.get("kind", title), cycle([("", "")])))
         if not site:
             return task(item, shared)
 
@@ -64,7 +65,9 @@ def serve_broken(word: str, log: Path) -> None:
         __import__(name)
     # The first of each kind is spared: where no file can be read a command stops.
     plans: Plans = {kind: cycle([("", ""), *product(sites, ERRORS)]) for kind, sites in _SITES_OF.items()}
-    worker.serve({name: _task(task, plans, word, log) for name, task in worker.TASKS.items()})
+    # A command ends with the first table that cannot be read; the last one has to get further.
+    plans["table"] = chain([("", "")], product(_SITES_OF["table"], ERRORS), repeat(("", "")))
+    worker.serve({name: _task(name, task, plans, word, log) for name, task in worker.TASKS.items()})
 
 
 def _install(word: str, log: Path) -> None:

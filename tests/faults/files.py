@@ -262,6 +262,17 @@ def film_folder(put: Callable[[Path, int], None]) -> Callable[[Path, int], Path]
     return build
 
 
+def table_says(word: str) -> Callable[[Path, int], Path]:
+    """An export whose table of records makes its reader do what it says."""
+
+    def build(folder: Path, variant: int) -> Path:
+        root = write_export(folder / NAME, BY_NAME)
+        (root / "records.csv").write_bytes(word.encode() + b"\n" * (5 + variant) + NAME.encode())
+        return root
+
+    return build
+
+
 AWAY = ("../other.nii", "/etc/passwd", "a/../../other.nii", "//server/share/x.nii")
 NOWHERE = ("C:\\\\scans\\\\x.nii", "~/x.nii", "x" * 5000, "a/" * 900 + "x.nii", "%2e%2e/x.nii", "absent.nii")
 

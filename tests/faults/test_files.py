@@ -10,9 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from clinfuse.errors import DataError
 from tests.faults.check import check_fault
-from tests.faults.fault import Fault
-from tests.faults.files import AWAY, BY_COLUMN, BY_NAME, FAULTS, film_folder, instead, link_out, link_to_system, named
+from tests.faults.fault import NAME, Fault
+from tests.faults.files import (
+    AWAY,
+    BY_COLUMN,
+    BY_NAME,
+    FAULTS,
+    film_folder,
+    instead,
+    link_out,
+    link_to_system,
+    named,
+    read_hostile,
+    table_says,
+)
 
 KINDS = [
     pytest.param(fault, variant, id=f"{fault.number}-{fault.name}-{variant}")
@@ -24,6 +37,18 @@ KINDS = [
 @pytest.mark.parametrize(("fault", "variant"), KINDS)
 def test_a_bad_file_gets_what_the_list_asks(tmp_path: Path, fault: Fault, variant: int) -> None:
     check_fault(fault, variant, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("word", "seconds", "code"),
+    [("hang", 2.0, "READ_TIMEOUT"), ("die", 60.0, "READ_DIED"), ("swell", 60.0, "READ_MEMORY")],
+)
+def test_a_table_of_records_that_harms_its_reader_stops_with_its_code(
+    tmp_path: Path, word: str, seconds: float, code: str
+) -> None:
+    with pytest.raises(DataError, match=rf"^\[{code}\] \[records\] table, file: ") as stopped:
+        read_hostile(table_says(word)(tmp_path, 3), seconds=seconds)
+    assert NAME not in str(stopped.value)
 
 
 # Both processes tell what they open; the worker is started through the same program, so that it is watched from its

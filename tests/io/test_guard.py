@@ -297,8 +297,8 @@ class TestProcess:
         assert ended(worker)
 
     def test_a_busy_one_ends_too(self) -> None:
-        # Its own watch gives it five seconds more than whoever asks: this makes it half a second.
-        request = json.dumps({"task": "hang", "items": [{"seconds": -4.5}]}).encode() + b"\n"
+        # Its own watch gives it ten times what whoever asks does.
+        request = json.dumps({"task": "hang", "items": [{"seconds": 0.05}]}).encode() + b"\n"
         worker = subprocess.Popen(
             [*HOSTILE, str(2**33)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clinfuse.errors import DataError
-from clinfuse.io.budget import check_size
+from clinfuse.io.files import read_whole
 
 _ENCODINGS = ("cp1252", "latin-1", "cp1250", "cp1251")
 _DELIMITERS = ",;\t|"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def written(file: Path) -> tuple[str, tuple[str, ...]]:
+def likely_dialect(file: Path) -> tuple[str, tuple[str, ...]]:
     """How a text table seems to be written.
 
     Parameters
@@ -31,11 +31,10 @@ def written(file: Path) -> tuple[str, tuple[str, ...]]:
     Raises
     ------
     DataError
-        ``TABLE_OPEN``, ``BOMB``.
+        ``TABLE_OPEN``, ``FILE_KIND``, ``FILE_CHANGED``, ``BOMB``.
     """
     try:
-        check_size("table", file.stat().st_size)
-        data = file.read_bytes()
+        data = read_whole(file, place="table")
     except OSError:
         raise DataError(
             "TABLE_OPEN",
