@@ -15,7 +15,7 @@ from clinfuse.cohort.unmatched import unmatched
 from clinfuse.errors import StorageError
 from clinfuse.evaluation.audit import Audit, audit
 from clinfuse.report.check import Checked, check_facts, write_check
-from clinfuse.report.ledger import Reason, reasons
+from clinfuse.report.ledger import Reason
 from clinfuse.study.config import load_study
 from clinfuse.study.run import refuse_stops
 
@@ -90,7 +90,7 @@ def check_lines(found: Checked, where: Path) -> list[str]:
     cohort = found.cohort
     lines = summary.cohort_lines(cohort, where)
     lines += ["", *_source_lines(found)]
-    groups = reasons(cohort.ledger.entries)
+    groups = found.reasons
     lines += _reason_lines("EXCLUDED", [group for group in groups if group.entry.excluded])
     lines += _reason_lines("REFUSED", [group for group in groups if not (group.entry.excluded or group.entry.note)])
     lines += _reason_lines("NOTED", [group for group in groups if group.entry.note])

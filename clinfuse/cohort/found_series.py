@@ -28,6 +28,7 @@ _UNSURE = (
     "DICOM files that cannot be read lie beside series of several patients or examinations; each of these may lack its "
     "first or last slice, and nothing tells whose they are."
 )
+_MARKS = "empty files with a name unlike those of the images beside them are passed over."
 _NOBODY: Mapping[Path, tuple[int, ...]] = MappingProxyType({})
 
 
@@ -122,6 +123,7 @@ def series_of(
     kept = [series for series in scan.series if series.modality in _DICOM_KINDS[search.kind]]
     chosen = [series for series in kept if search.source.series is None or meets(series, search.source.series)]
     others, unfit = len(scan.series) - len(kept), len(kept) - len(chosen)
+    search.notes.tell("DCM_SKIPPED", search.name, scan.marks, _MARKS)
     search.notes.tell("SERIES_KIND", search.name, others, "series of another kind are passed over.")
     search.notes.tell("SERIES_FILTER", search.name, unfit, "series that do not meet the filter are passed over.")
     stacks = search.kind in SLICES

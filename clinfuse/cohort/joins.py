@@ -141,7 +141,7 @@ class Joins:
         return tuple(number for number, patient in self._systems[system].items() if patient in self._by_patient)
 
     def hint(self, system: str, numbers: Iterable[str]) -> str:
-        """What would let numbers of a source meet the records when they do not; a general word where nothing would.
+        """What would let numbers of a source meet the records when they do not; empty where nothing is seen that would.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class Joins:
             return "They would meet if leading zeros were the same; write all ids with the same number of digits."
         if {number.casefold() for number in known} & {number.casefold() for number in written}:
             return "They would meet if upper and lower case were the same in both tables."
-        return "Compare the column of ids with the one that [records] names."
+        return ""
 
     def zeros_lost(self, system: str, numbers: Iterable[str]) -> tuple[int, int]:
         """To how many digits numbers would have to be filled up with zeros, and how many would meet a record then.

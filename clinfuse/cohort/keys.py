@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import io
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,9 @@ PRIVATE_FOLDER = "private"
 SECRET_FILE = "secret"
 KEYS_FILE = "keys.csv"
 COLUMNS = ("key", "patient", "record", "files")
+# Spreadsheets take what begins like this for a formula, and run it; the sign we put before it begins one as well.
+_FORMULA = re.compile(r"(^|;)(?=[=+\-@\t\r\0'])")
+_ESCAPED = re.compile(r"(^|;)'")
 _SECRET_BYTES = 32
 _CHARACTERS = 10
 
@@ -163,7 +167,9 @@ def _lost() -> StorageError:
 
 
 def write_keys(where: Path, rows: Sequence[Mapping[str, str]]) -> Path:
-    """The list of keys, written whole and readable by its owner only.
+    """The list of keys, written whole and readable by its owner only; `who` reads it.
+
+    Ids and names of files that a spreadsheet would take for a formula have an apostrophe in front.
 
     Parameters
     ----------
@@ -183,9 +189,12 @@ def write_keys(where: Path, rows: Sequence[Mapping[str, str]]) -> Path:
         ``PRIVATE_WRITE``.
     """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    # The module quotes the line end it writes, and splits at this one as well when it reads.
+    returns = any("\r" in row[column] for row in rows for column in COLUMNS)
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL)
     writer.writeheader()
-    writer.writerows(sorted(rows, key=lambda row: (row["key"], row["record"])))
+    for row in sorted(rows, key=lambda row: (row["key"], row["record"])):
+        writer.writerow({column: _FORMULA.sub(r"\1'", row[column]) for column in COLUMNS})
     file = where / KEYS_FILE
     try:
         if not file.exists() or file.read_text(encoding="utf-8") != text.getvalue():
@@ -225,7 +234,7 @@ def who(folder: Path, key: str, *, private: Path | None = None) -> dict[str, str
         with file.open(encoding="utf-8", newline="") as lines:
             for row in csv.DictReader(lines):
                 if row["key"] == key.strip():
-                    return {column: row[column] for column in COLUMNS}
+                    return {column: _ESCAPED.sub(r"\1", row[column]) for column in COLUMNS}
     except OSError:
         raise StorageError(
             "KEYS_ABSENT",

@@ -53,6 +53,8 @@ class Match:
         Items of the source (files, series, rows) that met a record, met none, or met more than one place.
     without : int
         Records that met no item of the source.
+    hint : str
+        What may be wrong with the ids, where none met; empty where nothing is known.
     """
 
     source: str
@@ -60,6 +62,7 @@ class Match:
     unmatched: int
     twice: int
     without: int
+    hint: str = ""
 
 
 @final

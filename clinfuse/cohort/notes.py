@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
 from clinfuse.cohort.ledger import Entry, Match
@@ -74,7 +75,7 @@ class Notes:
 
     def match(self, match: Match, hint: str = "") -> None:
         """Note how the ids of a source met the records, and loudly if none did; `hint` says what may be wrong."""
-        self._matches.append(match)
+        self._matches.append(replace(match, hint=hint))
         if match.matched == 0:
             text = f"ids or rows, and none of them belongs to a record. {hint or 'Compare the ids with [records].'}"
             self.tell("IDS_NONE_MEET", match.source, match.unmatched, text)

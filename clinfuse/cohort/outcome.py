@@ -149,7 +149,8 @@ def _check_met(match: Match, table: pd.DataFrame, label: LabelSection, contract:
         place="[label]",
         rule="rows that belong to the records",
         found=f"{match.unmatched} rows, and none that does",
-        remedy=visits.joins.hint(system, table[column]),
+        remedy=visits.joins.hint(system, table[column])
+        or "Compare the column of ids with the one that [records] names.",
     )
 
 

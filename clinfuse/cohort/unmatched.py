@@ -41,7 +41,7 @@ def unmatched(matches: Iterable[Match], contract: Contract, folder: Path) -> dic
     try:
         found = survey(folder)
     except ClinfuseError:
-        return {match.source: _OTHER for match in empty}
+        return {match.source: match.hint or _OTHER for match in empty}
     return {match.source: _reason(match, contract, found) for match in empty}
 
 
@@ -62,7 +62,7 @@ def _reason(match: Match, contract: Contract, found: Survey) -> str:
     ]
     for own, other, meeting in sorted(pairs, key=lambda pair: (-pair[2].both, -pair[2].padded)):
         return _line(own, known[other], meeting, section, contract)
-    return _OTHER
+    return match.hint or _OTHER
 
 
 def _line(own: tuple[str, str], system: str, meeting: Meeting, section: _AnySection, contract: Contract) -> str:

@@ -41,7 +41,8 @@ class Calibrator:
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.slope, self.intercept]).all() and 0 < self.bound < 0.5):
-            _refuse("CALIBRATION_VALUE", "slope, intercept and bound must be finite, the bound below a half", "others")
+            rule = "slope, intercept and bound must be finite, the bound below a half"
+            _refuse("CALIBRATION_VALUE", rule, "others", "Give finite numbers, the bound below a half.")
 
     def logits(self, logits: Any) -> np.ndarray:
         """Give calibrated log odds, float64, same shape."""
@@ -151,5 +152,5 @@ def calibrated(predictions: Predictions, *, method: Method = "platt") -> Predict
     return replace(predictions, logits=logits, probabilities=np.stack([1 - p, p], axis=1))
 
 
-def _refuse(code: str, rule: str, found: str) -> None:
-    raise DataError(code, place="calibration", rule=rule, found=found, remedy="Use out-of-fold predictions.")
+def _refuse(code: str, rule: str, found: str, remedy: str = "Use out-of-fold predictions.") -> None:
+    raise DataError(code, place="calibration", rule=rule, found=found, remedy=remedy)

@@ -51,7 +51,8 @@ class Estimate:
         if not np.isfinite([self.value, self.low, self.high]).all():
             _refuse("ESTIMATE_NAN", "an estimate must be finite", "a number that is not")
         if self.low > self.high:
-            _refuse("ESTIMATE_ORDER", "the lower limit must not exceed the upper", "the reverse")
+            remedy = "Give the lower limit first."
+            _refuse("ESTIMATE_ORDER", "the lower limit must not exceed the upper", "the reverse", remedy)
 
     def __str__(self) -> str:
         return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
@@ -253,7 +254,7 @@ def proportion_interval(
     (0.59585, 0.98212)
     """
     if not 0 <= successes <= trials or trials == 0:
-        _refuse("PROPORTION_COUNTS", "successes must lie within 0 and the number of trials", "another count")
+        _refuse("PROPORTION_COUNTS", "successes must lie within 0 and the number of trials", "another count", _COUNTS)
     name = "wilson" if method == "wilson" else "beta"
     low, high = proportion_confint(successes, trials, alpha=1 - level, method=name)
     return Estimate(successes / trials, max(0.0, float(low)), min(1.0, float(high)))
@@ -272,7 +273,7 @@ def auroc_interval(value: float, positives: int, negatives: int, *, level: float
     0.016
     """
     if not 0 <= value <= 1 or positives < 1 or negatives < 1:
-        _refuse("PROPORTION_COUNTS", "an AUROC within 0 and 1 and records of both classes", "other numbers")
+        _refuse("PROPORTION_COUNTS", "an AUROC within 0 and 1 and records of both classes", "other numbers", _COUNTS)
     first, second = value / (2 - value), 2 * value**2 / (1 + value)
     spread = value * (1 - value) + (positives - 1) * (first - value**2) + (negatives - 1) * (second - value**2)
     error = float(np.sqrt(spread / (positives * negatives)))
@@ -314,7 +315,7 @@ def auroc_score_interval(
     first, second = np.asarray(positives, dtype=np.float64), np.asarray(negatives, dtype=np.float64)
     pairs = float((first * second).sum())
     if not 0 <= value <= 1 or first.shape != second.shape or (first < 0).any() or (second < 0).any() or pairs == 0:
-        _refuse("PROPORTION_COUNTS", "an AUROC within 0 and 1 and records of both classes", "other numbers")
+        _refuse("PROPORTION_COUNTS", "an AUROC within 0 and 1 and records of both classes", "other numbers", _COUNTS)
     shared = float((first * second * ((first + second) / 2 - 1)).sum())
     squared = float(stats.norm.ppf((1 + level) / 2)) ** 2
 
@@ -340,5 +341,8 @@ def _seed(seed: int, purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}\x1f{purpose}".encode()).digest()[:8], "big")
 
 
-def _refuse(code: str, rule: str, found: str) -> None:
-    raise DataError(code, place="interval", rule=rule, found=found, remedy="Use more records, or another metric.")
+_COUNTS = "Correct the numbers that the interval is made of."
+
+
+def _refuse(code: str, rule: str, found: str, remedy: str = "Use more records, or another metric.") -> None:
+    raise DataError(code, place="interval", rule=rule, found=found, remedy=remedy)

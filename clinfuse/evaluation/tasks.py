@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -90,7 +91,9 @@ class TaskFolder:
             unfinished.rename(self.folder)
             self._finish(digests)
         except OSError as error:
-            remove(unfinished)
+            # What stands in the way of the folder may stand in the way of its removal, too.
+            with contextlib.suppress(OSError):
+                remove(unfinished)
             if isinstance(error, ClinfuseError):
                 raise
             raise _refusal("TASK_WRITE", self.folder, "must be writable", "a failed write") from None

@@ -11,6 +11,7 @@ from typing import TypeAlias, final
 import numpy as np
 
 from clinfuse.errors import ClinfuseError, DataError
+from clinfuse.io.dicom_beside import DICOM_SUFFIXES, Beside, beside_of, marks_of
 from clinfuse.io.dicom_elements import read_elements
 from clinfuse.io.dicom_file import Header, looks_like_dicom, numbers, text
 from clinfuse.io.files import check_regular, list_files
@@ -20,7 +21,6 @@ _DATE = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})$", re.ASCII)
 _TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.\d*)?", re.ASCII)
 _NO_CONTRAST = ("", "0", "n", "no", "none", "no contrast")
-_DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _UNKNOWN_TIME = np.datetime64("NaT", "s")
 
 
@@ -89,12 +89,15 @@ class DicomScan:
         Number of files that are no DICOM images: other formats, reports, presentation states, localizers.
     refused : tuple of ClinfuseError
         Why: one for each damaged file, each link that leads out of the export and each folder that cannot be read.
+    marks : int
+        How many of `other` are empty files such as ``DONE`` beside images: marks of whoever wrote the export.
     """
 
     series: tuple[DicomSeries, ...]
     damaged: tuple[Path, ...]
     other: int
     refused: tuple[ClinfuseError, ...] = ()
+    marks: int = 0
 
     @property
     def errors(self) -> dict[Path, ClinfuseError]:
@@ -231,24 +234,12 @@ def grouped(files: Sequence[Path], headers: Headers) -> DicomScan:
             damaged[file] = header
         else:
             groups.setdefault(header.key, []).append(header)
-    beside = _beside(list(groups.values()), damaged)
+    marks = marks_of(list(groups.values()), damaged)
+    for file in marks:
+        del damaged[file]
+    beside = beside_of(list(groups.values()), damaged)
     series = tuple(_series(groups[key], beside) for key in sorted(groups))
-    return DicomScan(series, tuple(damaged), other, tuple(damaged.values()))
-
-
-_Beside: TypeAlias = dict[Path, tuple[bool, tuple[Path, ...]]]
-
-
-def _beside(groups: Sequence[Sequence[DicomHeader]], damaged: Collection[Path]) -> _Beside:
-    """The damaged files of each folder that has any, and whether all else in it is of one patient and study."""
-    files: dict[Path, list[Path]] = {}
-    for file in damaged:
-        files.setdefault(file.parent, []).append(file)
-    holds: dict[Path, set[tuple[str, str]]] = {}
-    for group in groups if files else ():
-        for header in group:
-            holds.setdefault(header.file.parent, set()).add(header.key[:2])
-    return {folder: (len(holds.get(folder, ())) == 1, tuple(beside)) for folder, beside in files.items()}
+    return DicomScan(series, tuple(damaged), other + len(marks), tuple(damaged.values()), len(marks))
 
 
 def image_header(file: Path) -> DicomHeader | None:
@@ -263,7 +254,7 @@ def image_header(file: Path) -> DicomHeader | None:
     """
     check_regular(file)
     if not looks_like_dicom(file):
-        if file.stat().st_size and file.suffix.casefold() not in _DICOM_SUFFIXES:
+        if file.stat().st_size and file.suffix.casefold() not in DICOM_SUFFIXES:
             return None
         found = "another kind of file" if file.stat().st_size else "an empty file"
         code = "DCM_FORMAT" if file.stat().st_size else "DCM_EMPTY"
@@ -349,7 +340,7 @@ def _moment(date: str, time: str) -> np.datetime64:
         return _UNKNOWN_TIME
 
 
-def _series(headers: list[DicomHeader], beside: _Beside) -> DicomSeries:
+def _series(headers: list[DicomHeader], beside: Beside) -> DicomSeries:
     ordered = _in_slice_order(headers)
     first = ordered[0]
     exact = [header.time for header in headers if header.clock]

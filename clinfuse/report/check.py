@@ -14,7 +14,7 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.evaluation.audit import Audit
 from clinfuse.evaluation.quality import Association, columns, patterns, presences
 from clinfuse.report.html import interval, number, render, write_text
-from clinfuse.report.ledger import reasons
+from clinfuse.report.ledger import Reason, reasons
 from clinfuse.report.sheet import Sheet, write_sheets
 
 FORMAT = 1
@@ -39,6 +39,14 @@ class Checked:
     audit: Audit | None
     hints: Mapping[str, str]
 
+    @property
+    def reasons(self) -> list[Reason]:
+        """What was excluded, refused and noted; that a source met no record is said beside its counts, once."""
+        told = [
+            one for one in self.cohort.ledger.entries if one.code != "IDS_NONE_MEET" or one.source not in self.hints
+        ]
+        return reasons(told)
+
 
 def check_facts(found: Checked) -> dict[str, Any]:
     """What was found, as JSON values: counts, codes, keys, declared names; no id, no date, no single value.
@@ -52,7 +60,6 @@ def check_facts(found: Checked) -> dict[str, Any]:
     dict
     """
     cohort, ledger = found.cohort, found.cohort.ledger
-    groups = reasons(ledger.entries)
     return {
         "format": FORMAT,
         "clinfuse": version("clinfuse"),
@@ -69,7 +76,7 @@ def check_facts(found: Checked) -> dict[str, Any]:
                 "count": group.count,
                 "consequence": group.consequence,
             }
-            for group in groups
+            for group in found.reasons
         ],
         "sources": [{**asdict(match), "hint": found.hints.get(match.source, "")} for match in ledger.matches],
         "patterns": [asdict(one) for one in patterns(cohort)],
@@ -110,7 +117,7 @@ def write_check(found: Checked, folder: Path | str) -> tuple[Path, tuple[Sheet, 
 def check_page(found: Checked, sheets: tuple[Sheet, ...] = ()) -> str:
     """The text of the page."""
     cohort = found.cohort
-    groups = reasons(cohort.ledger.entries)
+    groups = found.reasons
     return render(
         "check.html",
         cohort=cohort,

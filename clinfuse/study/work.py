@@ -87,7 +87,7 @@ class Work:
                     place="--fold",
                     rule=f"one of {', '.join(known)}",
                     found="another name",
-                    remedy="Correct it.",
+                    remedy="Use one of these names.",
                 )
         chosen = [known[name] for name in names] if names else list(self.jobs)
         check_resumable([task for job in chosen for task in job.tasks.values()], redo=agreed)

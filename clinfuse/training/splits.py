@@ -93,7 +93,7 @@ def holdout(
         ``SPLIT_SHARES``, and what `patient_folds` raises.
     """
     if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
-        _refuse("SPLIT_SHARES", "three positive shares that sum to 1", "other shares")
+        _refuse("SPLIT_SHARES", "three positive shares that sum to 1", "other shares", "Correct the shares.")
     pieces = min(20, len(np.unique(groups)))
     dealt = [test for _, test in _pieces(labels, groups, ids, pieces, seed)]
     cuts = np.round(np.cumsum(shares) * pieces).astype(int)
@@ -134,5 +134,5 @@ def _check_classes(labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> N
                 _refuse("SPLIT_CLASSES", "every class among the records of both sides", "a side without one")
 
 
-def _refuse(code: str, rule: str, found: str) -> None:
-    raise DataError(code, place="split by patient", rule=rule, found=found, remedy="Use fewer folds or more patients.")
+def _refuse(code: str, rule: str, found: str, remedy: str = "Use fewer folds or more patients.") -> None:
+    raise DataError(code, place="split by patient", rule=rule, found=found, remedy=remedy)

@@ -72,6 +72,10 @@ def test_a_source_that_meets_nobody_is_told_with_the_line_that_lets_it(cohort: P
     main(["check", str(cohort)])
     text = capsys.readouterr().out
     assert "No match at all. 40 of its ids meet once leading zeros are filled up" in text
+    assert " ".join(text.split()).count("width = { patient_id = 7 }") == 1
+    assert "IDS_NONE_MEET" not in text
+    page = (cohort / "check" / "check.html").read_text(encoding="utf-8")
+    assert page.count("width = { patient_id = 7 }") == 1
     main(["check", str(cohort), "--json", "--quiet"])
     hint = next(one["hint"] for one in said(capsys)["sources"] if one["source"] == "labs")
     assert written_line(hint) == "width = { patient_id = 7 }"

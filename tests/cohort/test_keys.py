@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import hmac
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -119,3 +122,24 @@ def test_the_list_is_not_written_again_without_a_change(tmp_path):
     write_keys(tmp_path, ROWS[:1])
     with pytest.raises(DataError, match="KEY_UNKNOWN"):
         who(tmp_path, "R-AAAAAAAAAA", private=tmp_path)
+
+
+FORMULAS = ("=1+1", "+49", "-5", "@SUM(A1)", "\t=1", "\r=1", "\0=1", "'=1", "''", "A;=cmd|' /C calc'!A0", "A;'=1", ";")
+
+
+@pytest.mark.parametrize("written", FORMULAS)
+def test_no_cell_of_the_list_is_a_formula_and_who_gives_the_id_as_it_is(tmp_path, written):
+    row = {"key": "R-AAAAAAAAAA", "patient": written, "record": written, "files": f"{written}.dcm;=2"}
+    file = write_keys(tmp_path / "private", [row])
+    with file.open(encoding="utf-8", newline="") as lines:
+        cells = [part for line in csv.reader(lines) for cell in line for part in cell.split(";")]
+    assert not [part for part in cells if part.startswith(tuple("=+-@\t\r\0"))]
+    assert who(tmp_path, "R-AAAAAAAAAA") == row
+
+
+@given(st.text(st.sampled_from("=+-@';a1 "), max_size=8))
+def test_every_id_comes_back(written):
+    with tempfile.TemporaryDirectory() as place:
+        row = {"key": "R-AAAAAAAAAA", "patient": written, "record": "", "files": ""}
+        write_keys(Path(place) / "private", [row])
+        assert who(Path(place), "R-AAAAAAAAAA") == row

@@ -40,6 +40,14 @@ def test_a_task_whose_disk_is_full_leaves_nothing_and_says_so(cohort, fusion, tm
     assert task.state() == "absent"
 
 
+def test_a_file_where_the_folder_of_a_fold_is_to_be_is_said_by_its_code(cohort, fusion, tmp_path):
+    predictions = cross_validate(fusion, cohort, folds=2).predictions
+    (tmp_path / "0-0").write_text("a file where a folder is to be")
+    with pytest.raises(StorageError, match=r"\[TASK_WRITE\] fold 0-0, model late:"):
+        TaskFolder(tmp_path / "0-0" / "late", {"seed": 1}).write(predictions, {}, {}, lambda folder: None)
+    assert (tmp_path / "0-0").read_text() == "a file where a folder is to be"
+
+
 @pytest.mark.parametrize("written", [None, "{", b"\xff"])
 def test_what_is_said_of_a_task_has_to_be_readable(tmp_path, written):
     task = TaskFolder(tmp_path / "0-0" / "late", {"seed": 1})

@@ -140,3 +140,39 @@ def test_real_exports_are_indexed(shared_data: Path) -> None:
     ]
     tilted = next(series for series in scan.series if len(series.files) == 28)
     assert sorted(file.name for file in tilted.files) == [f"{k:02d}.dcm" for k in range(1, 29)]
+
+
+@pytest.mark.parametrize("name", ["DONE", "complete.ok", ".keep", "Thumbs.db"])
+def test_an_empty_mark_beside_numbered_slices_is_no_slice(
+    tmp_path: Path, slice_file: Writer, stored_volume: np.ndarray, name: str
+) -> None:
+    for number in range(4):
+        slice_file(tmp_path / f"IM{number}", stored_volume[number], float(number))
+    (tmp_path / name).touch()
+    scan = scan_dicom(tmp_path)
+    assert (scan.damaged, scan.marks, scan.other, len(scan.refused)) == ((), 1, 1, 0)
+    assert scan.series[0].damaged == ()
+
+
+@pytest.mark.parametrize("name", ["IM9", "lost.dcm", "LOST.IMA", "1.2.840"])
+def test_an_empty_file_that_may_be_a_slice_is_damaged(
+    tmp_path: Path, slice_file: Writer, stored_volume: np.ndarray, name: str
+) -> None:
+    for number in range(4):
+        slice_file(tmp_path / f"IM{number}", stored_volume[number], float(number))
+    (tmp_path / name).touch()
+    scan = scan_dicom(tmp_path)
+    assert [file.name for file in scan.series[0].damaged] == [name]
+    assert scan.marks == 0
+
+
+def test_beside_slices_without_numbers_nothing_tells_a_mark_from_a_slice(
+    tmp_path: Path, slice_file: Writer, stored_volume: np.ndarray
+) -> None:
+    for number, name in enumerate(("first", "2", "third")):
+        slice_file(tmp_path / name, stored_volume[number], float(number))
+    (tmp_path / "DONE").touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "DONE").touch()
+    scan = scan_dicom(tmp_path)
+    assert (len(scan.damaged), scan.marks) == (2, 0)

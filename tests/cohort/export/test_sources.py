@@ -88,6 +88,17 @@ def test_another_patient_s_damaged_file_costs_only_that_patient(hospital, tmp_pa
     assert (entry.code, entry.key) == ("DCM_EMPTY", export.records.keys[1])
 
 
+@pytest.mark.parametrize("how", ['folder = "ct"\n', 'files = "ct/{record_id}/*"\n'])
+def test_an_empty_mark_of_the_export_costs_no_series(hospital, tmp_path, how):
+    hospital.write_ct(tmp_path / "ct" / "1", "a", datetime(2020, 1, 9), slices=4)
+    (tmp_path / "ct" / "1" / "DONE").write_bytes(b"")
+    export = read(hospital, tmp_path, f'kind = "ct"\n{how}')
+    assert [len(files) for files in export.sources["m"].files] == [4, 0, 0]
+    assert not export.ledger.refused
+    told = {entry.code: entry.text for entry in export.ledger.entries if entry.note}
+    assert told["DCM_SKIPPED"].startswith("1 empty files with a name unlike those of the images beside them")
+
+
 def test_every_slice_is_asked_for_its_number(hospital, tmp_path):
     import pydicom
 
