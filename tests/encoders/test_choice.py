@@ -85,7 +85,7 @@ def test_options_reach_the_encoder() -> None:
     assert encoder.features == 5
     assert encoder(torch.zeros(2, 4)).shape == (2, 5)
     assert isinstance(encoder, BackboneEncoder)
-    assert encoder.head.in_features == 9
+    assert encoder.head.in_features == 9 + 4
 
 
 def test_a_name_alone_takes_the_width_asked_for() -> None:

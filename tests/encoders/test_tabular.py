@@ -11,13 +11,22 @@ from clinfuse.errors import ConfigError
 
 def test_layers_and_width_can_be_chosen() -> None:
     network = TableMLP((5,), features=3, hidden=8, layers=2)
-    assert sum(p.numel() for p in network.parameters()) == (5 * 8 + 8) + (8 * 8 + 8) + (8 * 3 + 3)
+    assert sum(p.numel() for p in network.parameters()) == (5 * 8 + 8) + (8 * 8 + 8) + ((8 + 5) * 3 + 3)
 
 
 def test_dropout_acts_in_training_only() -> None:
     network, alike = TableMLP((5,), dropout=0.5), torch.ones(200, 5)
     assert len(network.train()(alike).unique(dim=0)) > 1
     assert len(network.eval()(alike).unique(dim=0)) == 1
+
+
+def test_what_is_linear_in_the_row_needs_no_hidden_unit() -> None:
+    network = TableMLP((3,), features=1).eval()
+    with torch.no_grad():
+        network.head.weight[:] = torch.cat([torch.zeros(32), torch.tensor([1.0, -2.0, 0.5])])
+        network.head.bias.zero_()
+    row = torch.tensor([[3.0, 1.0, 4.0]])
+    assert network(row).item() == pytest.approx(3.0)
 
 
 def test_a_token_says_what_one_column_would_alone() -> None:
