@@ -33,18 +33,28 @@ def tasks(*, quick: bool) -> list[Task]:
 def one(task: Task) -> tuple[float, float]:
     """Give AUROC without and with the noise."""
     name, seed, fresh = task
+    return without_and_with(lambda: MODELS[name](seed), seed, fresh)
+
+
+def without_and_with(make: Callable[[], Any], seed: int, fresh: int) -> tuple[float, float]:
+    """Give AUROC of a classifier without the useless modality and with it, on the same fresh records."""
     made = noise_world(seed, records=RECORDS, fresh=fresh)
     others = [m for m in made.fresh.names if m not in NAMES]
     pairs = [(made.training.without(*others), made.fresh.without(*others)), (made.training, made.fresh)]
     without, with_noise = (
-        aurocs(MODELS[name](seed).fit(training), records, [records.names])[records.names] for training, records in pairs
+        aurocs(make().fit(training), records, [records.names])[records.names] for training, records in pairs
     )
     return without, with_noise
 
 
 def figures(listed: list[Task], found: list[tuple[float, float]]) -> dict[str, float]:
     """Give the mean loss of every model."""
+    return mean_losses([f"noise_cost_{name}" for name, *_ in listed], found)
+
+
+def mean_losses(names: list[str], found: list[tuple[float, float]]) -> dict[str, float]:
+    """Give the mean loss by name, in the order of first mention."""
     losses: dict[str, list[float]] = {}
-    for (name, *_), (without, with_noise) in zip(listed, found, strict=True):
+    for name, (without, with_noise) in zip(names, found, strict=True):
         losses.setdefault(name, []).append(without - with_noise)
-    return {f"noise_cost_{name}": float(np.mean(each)) for name, each in losses.items()}
+    return {name: float(np.mean(each)) for name, each in losses.items()}

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clinfuse.fusion.operators import operator_names
+from clinfuse.fusion.pooling import pool_names
+
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -15,9 +18,9 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 def figures(monkeypatch):
     """Give the modules that measure, imported as the script imports them."""
     monkeypatch.syspath_prepend(str(FOLDER))
-    from ceiling_figures import noise, shares, trees, xor
+    from ceiling_figures import noise, others, shares, trees, xor
 
-    return {"noise": noise, "shares": shares, "trees": trees, "xor": xor}
+    return {"noise": noise, "others": others, "shares": shares, "trees": trees, "xor": xor}
 
 
 def test_shares_costs_and_deficits_are_those_of_the_worst(figures):
@@ -78,6 +81,16 @@ def test_noise_is_measured_on_the_same_records_with_and_without(figures):
     without, with_noise = figures["noise"].one(("early", 100, 1000))
     assert 0.8 < with_noise < 1
     assert abs(without - with_noise) < 0.05
+
+
+def test_every_operator_pool_and_learner_has_its_loss(figures):
+    others = figures["others"]
+    listed = others.tasks(quick=True)
+    made = others.figures(listed, [(0.9, 0.88)] * len(listed))
+    assert made["noise_cost_late_logit_mean"] == pytest.approx(0.02)
+    assert len(made) == len(operator_names()) + len(pool_names()) + 2
+    without, with_noise = others.one(("early", "lightgbm", 100, 1000))
+    assert 0.8 < with_noise < without + 0.05
 
 
 def test_xor_and_withheld_modalities_are_measured(figures):
