@@ -16,7 +16,8 @@ from clinfuse.cohort.modality import Column
 
 BINS = 24
 OUTLYING = 5.0
-REFUSED, SHARED, REMARKED = 1000.0, 100.0, 10.0
+REFUSED, SHARED = 1000.0, 100.0
+USUAL = 0.5
 _FEWEST = 20
 _SEVERAL = 5
 
@@ -244,8 +245,9 @@ def suspects(cohort: Cohort, name: str) -> tuple[Suspect, ...]:
     """Every input of one modality in the order of suspicion.
 
     A refused input counts 1000, one whose content another patient has as well 100, every code that was remarked of it
-    10, and a summary feature far from the others (more than 5 robust standard deviations from the median) its
-    distance, at most 9; equal scores stand in the order of their keys.
+    its rarity in bits (that of every second input 1, of every fourth 2, of all 0), and a summary feature far from the
+    others (more than 5 robust standard deviations from the median) its distance, at most 9; equal scores stand in the
+    order of their keys. What more than half of the inputs share is no reason to look at one of them.
 
     Parameters
     ----------
@@ -261,10 +263,12 @@ def suspects(cohort: Cohort, name: str) -> tuple[Suspect, ...]:
     References
     ----------
     Iglewicz B, Hoaglin DC. How to detect and handle outliers. ASQC Quality Press 1993 (the distance; their limit of 3.5
-    is for one number, and an input has many).
+    is for one number, and an input has many). Shannon CE. A mathematical theory of communication. Bell Syst Tech J 1948
+    (rarity in bits: the information of an event). doi:10.1002/j.1538-7305.1948.tb01338.x
     """
     here = np.asarray(cohort.present)[:, cohort.names.index(name)]
     said = _said(cohort, name)
+    shares = usual_remarks(cohort, name, least=0.0)
     shared = _shared(cohort, name)
     far = _far(cohort, name)
     found = []
@@ -272,8 +276,8 @@ def suspects(cohort: Cohort, name: str) -> tuple[Suspect, ...]:
         refused, remarks = said.get(str(key), ((), ()))
         if not here[row] and not refused:
             continue
-        reasons = [*(f"refused: {code}" for code in refused), *remarks]
-        score = REFUSED * bool(refused) + REMARKED * len(remarks)
+        reasons = [*(f"refused: {code}" for code in refused), *(code for code in remarks if shares[code] <= USUAL)]
+        score = REFUSED * bool(refused) - sum(math.log2(shares[code]) for code in remarks)
         if row in shared:
             reasons.append("another patient has the same content")
             score += SHARED
@@ -283,6 +287,16 @@ def suspects(cohort: Cohort, name: str) -> tuple[Suspect, ...]:
             score += min(9.0, distance)
         found.append(Suspect(row, str(key), float(score), tuple(reasons)))
     return tuple(sorted(found, key=lambda one: (-one.score, one.key)))
+
+
+def usual_remarks(cohort: Cohort, name: str, *, least: float = USUAL) -> dict[str, float]:
+    """Codes that were remarked of more than this share of the inputs of one modality, with their shares."""
+    here = np.asarray(cohort.present)[:, cohort.names.index(name)]
+    said = _said(cohort, name)
+    inputs = [key for row, key in enumerate(map(str, cohort.keys)) if here[row] or said.get(key, ((), ()))[0]]
+    counts = Counter(code for key in inputs for code in said.get(key, ((), ()))[1])
+    shares = {code: counts[code] / len(inputs) for code in sorted(counts)}
+    return {code: share for code, share in shares.items() if share > least}
 
 
 def _said(cohort: Cohort, name: str) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.shown import withheld
-from clinfuse.evaluation.quality import ColumnView, Suspect, columns, suspects
+from clinfuse.evaluation.quality import ColumnView, Suspect, columns, suspects, usual_remarks
 from clinfuse.report.canvas import Picture
 from clinfuse.report.html import render, write_text
 from clinfuse.report.thumbnails import thumbnail
@@ -20,9 +20,10 @@ from clinfuse.report.thumbnails import thumbnail
 PER_PAGE = 60
 _ORDER = (
     "In the order of suspicion: refused (1000), the same content under another patient (100), what was remarked of it "
-    "(10 for each code), a summary feature far from the others (its distance in robust standard deviations, at most "
-    "9); equal ones by key."
+    "(the rarer, the more: each code counts its rarity in bits, what all have counts nothing), a summary feature far "
+    "from the others (its distance in robust standard deviations, at most 9); equal ones by key."
 )
+_USUAL = "Remarked of more than half of them, and so no reason to look at one: {}."
 
 
 @final
@@ -109,13 +110,15 @@ def _pages(cohort: Cohort, name: str, folder: Path) -> list[Sheet]:
     found = suspects(cohort, name)
     parts = [found[start : start + PER_PAGE] for start in range(0, len(found), PER_PAGE)]
     files = [f"sheet-{name}-{number + 1}.html" for number in range(len(parts))]
+    usual = ", ".join(f"{code} ({share:.0%})".replace("%", " %") for code, share in usual_remarks(cohort, name).items())
+    order = f"{_ORDER} {_USUAL.format(usual)}" if usual else _ORDER
     made = []
     for number, part in enumerate(parts):
         title = f"{name}, page {number + 1} of {len(parts)}" if len(parts) > 1 else name
         page = render(
             "sheet.html",
             title=title,
-            order=_ORDER,
+            order=order,
             kind=cohort.modality(name).kind,
             tiles=_tiles(cohort, name, part),
             files=files,

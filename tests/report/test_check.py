@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import re
 import struct
 from pathlib import Path
@@ -67,12 +68,40 @@ def test_the_order_is_that_of_suspicion(cohort: Cohort) -> None:
     assert keys[0] == cohort.keys[3]
     assert set(keys[1:3]) == {cohort.keys[5], cohort.keys[40]}
     assert keys[3] == cohort.keys[9]
-    assert [one.score for one in found[:4]] == [1000.0, 100.0, 100.0, 20.0]
+    # One of 60 inputs has each of two codes: log2(60) bits twice.
+    assert [one.score for one in found[:4]] == pytest.approx([1000.0, 100.0, 100.0, 2 * math.log2(N)])
     assert found[0].reasons == ("refused: DCM_TRUNCATED",)
     assert keys[4:] == sorted(keys[4:])
     first = suspects(cohort, "eeg")[0]
     assert first.key == cohort.keys[11]
     assert "unlike the others" in first.reasons[0]
+
+
+def test_what_everybody_has_makes_nobody_suspicious(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = of_arrays({"ct": imaging(16)["ct"]})
+    keys = [str(key) for key in made.keys]
+    remarks = [
+        ("CT_FEW", range(16)),
+        ("CT_SIDE", range(10)),
+        ("CT_AIR", range(4)),
+        ("CT_TILT", (7,)),
+        ("CT_GAP", (0, 7)),
+    ]
+    entries = tuple(Entry(code, "ct", keys[row], "Seen.", note=True) for code, rows in remarks for row in rows)
+    monkeypatch.setattr(Cohort, "ledger", Ledger(16, 16, entries))
+    scores = {one.key: (one.score, one.reasons) for one in suspects(made, "ct")}
+    side = math.log2(16 / 10)
+    assert scores[keys[7]][0] == pytest.approx(4 + 3 + side)
+    assert scores[keys[0]][0] == pytest.approx(2 + 3 + side)
+    assert scores[keys[3]][0] == pytest.approx(2 + side)
+    assert scores[keys[9]] == (pytest.approx(side), ())
+    assert scores[keys[15]] == (0.0, ())
+    assert scores[keys[7]][1] == ("CT_TILT", "CT_GAP")
+    assert [one.key for one in suspects(made, "ct")][:2] == [keys[7], keys[0]]
+    (sheet,) = write_sheets(made, tmp_path)
+    assert (sheet.inputs, sheet.suspicious) == (16, 5)
+    page = (tmp_path / sheet.file).read_text(encoding="utf-8")
+    assert "more than half of them, and so no reason to look at one: CT_FEW (100 %), CT_SIDE (62 %)." in page
 
 
 def test_sheets_show_every_input_once_and_in_small(cohort: Cohort, tmp_path: Path) -> None:
