@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.lengths import rank_auroc, targets
 from clinfuse.errors import ClinfuseError, DataError
+from clinfuse.evaluation.alike import KINDS, alike
 from clinfuse.evaluation.folds import scored
 from clinfuse.evaluation.intervals import bootstrap_interval, patient_weights
 from clinfuse.evaluation.statistic import statistic
@@ -142,6 +143,7 @@ def audit(cohort: Cohort, *, seed: int = 0) -> Audit:
         "order of the records": lambda one, _: _order(cohort[_labelled(cohort)]),
         "empty cells": _empty_cells,
         "same content under two patients": _duplicates,
+        "images alike under two patients": _alike,
         "recordings that go on in another": _continued,
         "prevalence by site": _sites,
     }
@@ -325,6 +327,21 @@ def _contents(cohort: Cohort, name: str) -> Iterator[tuple[str, bytes]]:
             if len(telling) >= _TELLING_VALUES:
                 content = hashlib.sha256(np.ascontiguousarray(one).tobytes()).digest()
                 yield str(cohort.patient_keys[row]), content
+
+
+def _alike(cohort: Cohort, seed: int) -> tuple[str, list[Finding]]:
+    """Images that are the same but for their borders or their grey scale."""
+    del seed
+    found, total = [], 0
+    for modality in cohort.modalities:
+        pairs = sorted(alike(cohort, modality.name)) if modality.kind in KINDS else []
+        if pairs:
+            total += len(pairs)
+            shown = ", ".join(f"{one} and {other}" for one, other in pairs[:3])
+            said = f"{modality.name}: the middle of an image is the same under {len(pairs)} pairs of patients ({shown})"
+            text = f"{said}; only borders or the grey scale differ: one examination under two ids?"
+            found.append(Finding("CONTENT_ALIKE", "warning", text))
+    return f"{total} pairs of patients", found
 
 
 def _continued(cohort: Cohort, seed: int) -> tuple[str, list[Finding]]:

@@ -25,7 +25,7 @@ def test_an_honest_cohort_has_nothing_to_be_found(cohort_of, seed):
     order = np.random.default_rng(seed + 100).permutation(240)
     found = audit(cohort_of(240, seed=seed, order=order))
     assert [one.code for one in found.findings if one.severity != "note"] == []
-    assert found.checks == 8
+    assert found.checks == 9
     assert not found.stops
 
 

@@ -145,6 +145,51 @@ def test_the_same_image_under_two_patients_stops(kind: str) -> None:
     assert severities(audit(cohort)) == {"LEAK_SUBJECT": "stop"}
 
 
+def masked(image: np.ndarray) -> np.ndarray:
+    made = np.full_like(image, image.min())
+    made[..., 3:-3, 3:-3] = image[..., 3:-3, 3:-3]
+    return made
+
+
+@pytest.mark.parametrize("change", [masked, lambda image: 0.7 * image + 0.1, lambda image: masked(3.0 * image - 5.0)])
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("xray", (40, 1, 32, 24)), ("ct", (40, 1, 16, 16, 12)), ("mr", (40, 1, 16, 16, 12))]
+)
+def test_an_image_that_differs_in_its_borders_or_its_grey_scale_is_found(kind, shape, change) -> None:
+    images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    images[7] = change(images[30])
+    cohort = Cohort.from_arrays({"scan": images}, labels=np.tile([0, 1], 20), kinds={"scan": kind})
+    found = audit(cohort)
+    assert severities(found) == {"CONTENT_ALIKE": "warning"}
+    assert all(str(cohort.patient_keys[row]) in found.findings[0].text for row in (7, 30))
+    people = np.arange(40).astype(str)
+    people[7] = people[30]
+    own = Cohort.from_arrays(
+        {"scan": images}, labels=np.tile([0, 1], 20), kinds={"scan": kind}, patient_ids=people.tolist()
+    )
+    assert audit(own).findings == ()
+
+
+def test_images_of_one_build_are_not_alike() -> None:
+    """Forty pictures that are nine tenths the same anatomy, and one that is the same picture with a little noise."""
+    draw = np.random.default_rng(2)
+    rows, columns = np.mgrid[:32, :32] / 32
+    anatomy = np.sin(6 * rows) * np.cos(5 * columns)
+    images = (anatomy + 0.1 * draw.normal(size=(40, 1, 32, 32))).astype(np.float32)
+    kinds, labels = {"film": "xray"}, np.tile([0, 1], 20)
+    assert audit(Cohort.from_arrays({"film": images}, labels=labels, kinds=kinds)).findings == ()
+    images[3] = images[8] + 0.05 * draw.normal(size=(1, 32, 32)).astype(np.float32)
+    assert audit(Cohort.from_arrays({"film": images}, labels=labels, kinds=kinds)).findings == ()
+    empty = np.zeros((40, 1, 32, 32), dtype=np.float32)
+    empty[:, 0, 0, :] = images[:, 0, 0, :]
+    assert audit(Cohort.from_arrays({"film": empty}, labels=labels, kinds=kinds)).findings == ()
+
+
+def test_films_of_a_synthetic_cohort_are_everybody_s_own() -> None:
+    cohort = make_cohort("small", records=24, seed=0)
+    assert dict(audit(cohort).facts)["images alike under two patients"] == "0 pairs of patients"
+
+
 @pytest.mark.parametrize(("share", "severity"), [(1.0, "stop"), (0.8, "warning")])
 def test_a_column_that_is_filled_in_for_the_sick_is_found(share: float, severity: str) -> None:
     draw = np.random.default_rng(1)
