@@ -106,6 +106,9 @@ def test_a_common_data_model_in_text_and_in_parquet(formats: Path, tmp_path: Pat
     assert {name: shapes[name] for name in OMOP} == OMOP
 
 
-def test_an_archive_is_no_table(formats: Path) -> None:
+@pytest.mark.parametrize("name", ["Synthea27Nj_5.4.zip", "Synthea27NjParquet_5.4.zip"])
+def test_an_archive_is_no_table_and_the_page_says_so(formats: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"\[TABLE_FORMAT\]"):
-        read_table(formats / "ehr" / "omop" / "Synthea27Nj_5.4.zip")
+        read_table(formats / "ehr" / "omop" / name)
+    page = Path(__file__).parents[2] / "docs" / "formats.md"
+    assert f"| `ehr/omop/{name}` | `TABLE_FORMAT` |" in page.read_text(encoding="utf-8")
