@@ -49,7 +49,7 @@ def bad_channel(signal: Signal, row: int) -> str:
     ['flat', 'mains only', '']
     """
     samples = signal.array[row]
-    if float(samples.std(dtype=np.float64)) < FLAT_UV or _still(samples, round(signal.rate_hz)) > 0.5:
+    if float(samples.std(dtype=np.float64)) < FLAT_UV or _still(samples, round(signal.rate_hz)):
         return "flat"
     within = _within_a_second(samples, signal.rate_hz)
     if within < FLAT_UV:
@@ -61,9 +61,12 @@ def bad_channel(signal: Signal, row: int) -> str:
     return "mains only" if _mains(samples, signal.rate_hz) >= MAINS_SHARE else ""
 
 
-def _still(samples: np.ndarray, least: int) -> float:
-    """Share of the samples in runs of one value that are at least so long."""
-    return float(_in_runs(samples, max(least, 2)).mean())
+def _still(samples: np.ndarray, least: int) -> bool:
+    """Whether more than half of the samples stand in runs of one value that are at least so long."""
+    # Half of them in runs of two are a quarter that equal the one before.
+    if np.count_nonzero(samples[1:] == samples[:-1]) < len(samples) // 4:
+        return False
+    return float(_in_runs(samples, max(least, 2)).mean()) > 0.5
 
 
 def _within_a_second(samples: np.ndarray, rate_hz: float) -> float:
@@ -81,16 +84,20 @@ def _within_a_second(samples: np.ndarray, rate_hz: float) -> float:
 
 
 def _railed(samples: np.ndarray, limits: tuple[float, float] | tuple[()]) -> bool:
-    lowest, highest = float(samples.min()), float(samples.max())
+    lowest, highest = samples.min(), samples.max()
     # A recorder may cut off inside the range that its file could hold; two equal samples at the top are in any sine.
-    clipped = _in_runs(samples, 3)
-    if max(float((clipped & (samples == end)).mean()) for end in (lowest, highest)) >= CLIPPED_SHARE:
+    if any(_stands(samples, samples == end, 3, CLIPPED_SHARE) for end in (lowest, highest)):
         return True
-    if not limits or _beyond((lowest, highest), limits):
+    if not limits or _beyond((float(lowest), float(highest)), limits):
         return False
     # A single sample at the limit may be the peak a recorder scaled its range by.
-    outside = (samples <= limits[0]) | (samples >= limits[1])
-    return float((_in_runs(samples, 2) & outside).mean()) >= RAILED_SHARE
+    return _stands(samples, (samples <= limits[0]) | (samples >= limits[1]), 2, RAILED_SHARE)
+
+
+def _stands(samples: np.ndarray, which: np.ndarray, least: int, share: float) -> bool:
+    """Whether so large a share of the samples is of these, and in runs of one value that are at least so long."""
+    # Runs are looked for only where the samples are enough at all, which is next to never.
+    return bool(which.mean() >= share and (_in_runs(samples, least) & which).mean() >= share)
 
 
 def _in_runs(samples: np.ndarray, least: int) -> np.ndarray:
