@@ -36,6 +36,9 @@ def share(values: Tensor, weights: Tensor) -> Tensor:
 class Pool(ABC):
     """Combine one set of logits per modality.
 
+    ``masked`` says that a pool that learns is to see records from which modalities were hidden beside the records as
+    they are.
+
     Parameters
     ----------
     prior : ndarray of float64, (outputs,)
@@ -45,6 +48,7 @@ class Pool(ABC):
 
     name: ClassVar[str]
     learns: bool = False
+    masked: ClassVar[bool] = True
     linear: ClassVar[bool] = False
 
     def __init__(self, prior: np.ndarray, *, multilabel: bool) -> None:
@@ -92,3 +96,21 @@ class Pool(ABC):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take learned values back."""
         del state
+
+
+def targets(labels: np.ndarray, outputs: int, *, multilabel: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Truth as 0/1 (rows, outputs), and which of it is known."""
+    if multilabel:
+        return (labels == 1).astype(np.float64), labels >= 0
+    return np.eye(outputs)[np.maximum(labels, 0)], np.repeat((labels >= 0)[:, None], outputs, axis=1)
+
+
+def log_loss(z: np.ndarray, truth: np.ndarray, counted: np.ndarray, *, multilabel: bool) -> tuple[float, np.ndarray]:
+    """Weighted log loss and its gradient by the logits."""
+    if multilabel:
+        value = float((counted * (np.logaddexp(0, z) - truth * z)).sum())
+        return value, counted * (1 / (1 + np.exp(-z)) - truth)
+    highest = z.max(1, keepdims=True)
+    log_sum = highest[:, 0] + np.log(np.exp(z - highest).sum(1))
+    value = float((counted[:, 0] * (log_sum - (truth * z).sum(1))).sum())
+    return value, counted * (np.exp(z - log_sum[:, None]) - truth)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from clinfuse.errors import ConfigError
+from clinfuse.fusion.pattern_pools import PerPatternPool, StackedByPatternPool
 from clinfuse.fusion.plain_pools import (
     EvidencePool,
     LogitMeanPool,
@@ -21,17 +22,20 @@ from clinfuse.fusion.plain_pools import (
     VotePool,
 )
 from clinfuse.fusion.pool import Pool
-from clinfuse.fusion.stacking import StackedPool, WeightedPool
+from clinfuse.fusion.stacking import CalibratedMeanPool, StackedPool, WeightedPool
 
 _POOLS: dict[str, type[Pool]] = {
     pool.name: pool
     for pool in (
+        CalibratedMeanPool,
         EvidencePool,
         LogitMeanPool,
         MaxPool,
         MeanPool,
         MinPool,
         NoisyOrPool,
+        PerPatternPool,
+        StackedByPatternPool,
         StackedPool,
         VotePool,
         WeightedPool,
@@ -50,7 +54,7 @@ def learning_pools() -> tuple[str, ...]:
     Examples
     --------
     >>> learning_pools()
-    ('stacked', 'weighted')
+    ('calibrated mean', 'per pattern', 'stacked', 'stacked by pattern', 'weighted')
     """
     return tuple(name for name in pool_names() if _POOLS[name].learns)
 

@@ -18,7 +18,6 @@ OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
     "late": ("combine", "learners", "fill", "weights"),
     "hybrid": ("combine",),
 }
-LEARNERS = ("logistic", "lightgbm")
 _MODEL_KEYS = ("modality", "kind", "learner", "combine", "learners", "fill", "weights")
 
 
@@ -153,9 +152,9 @@ def _check_names(name: str, section: ModelSection) -> None:
     if "kind" in written:
         check_name(section.kind, ("I", "II"), f"models.{name}.kind", "I or II")
     if "learner" in written:
-        check_name(section.learner, LEARNERS, f"models.{name}.learner", "a learner")
+        check_name(section.learner, _learners(), f"models.{name}.learner", "a learner")
     for modality, learner in section.learners.items():
-        check_name(learner, LEARNERS, f"models.{name}.learners.{modality}", "a learner")
+        check_name(learner, _learners(), f"models.{name}.learners.{modality}", "a learner")
 
 
 def _pools() -> tuple[str, ...]:
@@ -174,6 +173,12 @@ def _fills() -> tuple[str, ...]:
     from clinfuse.fusion.missing import fill_names
 
     return ("skip", *fill_names())
+
+
+def _learners() -> tuple[str, ...]:
+    from clinfuse.training.learners import learner_names
+
+    return learner_names()
 
 
 def _operators() -> tuple[str, ...]:

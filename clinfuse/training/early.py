@@ -24,7 +24,9 @@ from clinfuse.training.blocks import (
 from clinfuse.training.classifiers import Explainable, FusionClassifier, explained, refuse_single
 from clinfuse.training.encoded import Encoded
 from clinfuse.training.fills import SKIP, check_fill, fill_name, fit_fill
-from clinfuse.training.learners import Learner, LearnerRows, Logistic, build_learner, learner_from_state
+from clinfuse.training.learner import Learner, LearnerRows
+from clinfuse.training.learners import build_learner, learner_from_state
+from clinfuse.training.linear import LinearLearner
 from clinfuse.training.loop import Epoch
 from clinfuse.training.models import NetworkModel
 from clinfuse.training.networks import embed
@@ -112,7 +114,7 @@ class EarlyFusion(FusionClassifier):
     Parameters
     ----------
     kind : {"II", "I"}
-    learner : {"logistic", "lightgbm"} or scikit-learn classifier, optional
+    learner : {"logistic", "elastic-net", "lightgbm"} or scikit-learn classifier, optional
         By default logistic regression on extracted features (type II) and LightGBM on original ones (type I).
     encoders : mapping of str to str, EncoderChoice or callable, optional
         Network of a modality by its name; others take their kind's default.
@@ -255,7 +257,7 @@ class EarlyFusion(FusionClassifier):
 
     def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
         names, contributions = self._table_parts(cohort, encoded, present)
-        if not all(isinstance(half.learner, Logistic) for half in self.halves_):
+        if not all(isinstance(half.learner, LinearLearner) for half in self.halves_):
             return Explainable((), {}, {}, names, lambda inputs: inputs[0], contributions)
         order = tuple(name for name in present if name in self.halves_[0].extractors)
         if not order:
@@ -330,7 +332,7 @@ class EarlyFusion(FusionClassifier):
 def _linear_part(half: Half, name: str, x: Tensor, mask: Tensor) -> Tensor:
     """What one extracted modality adds to the explained logit of one half, (batch,), with gradients to its input."""
     preparation, learner = half.blocks.preparations[name], half.learner
-    if not (isinstance(preparation, EmbeddingPreparation) and isinstance(learner, Logistic)):
+    if not (isinstance(preparation, EmbeddingPreparation) and isinstance(learner, LinearLearner)):
         message = "only logistic regression on embeddings has a gradient"
         raise TypeError(message)
     masks = mask.expand(len(x), -1) if mask.numel() else mask

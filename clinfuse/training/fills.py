@@ -9,7 +9,7 @@ import numpy as np
 
 from clinfuse.fusion.fill import Fill
 from clinfuse.fusion.missing import build_fill, fill_names, refuse_fill
-from clinfuse.training.learners import LearnerRows
+from clinfuse.training.learner import LearnerRows
 from clinfuse.training.seeds import derived_seed
 from clinfuse.training.splits import patient_folds
 

@@ -19,7 +19,7 @@ from clinfuse.training.blocks import masked_copies
 from clinfuse.training.classifiers import Explainable, FusionClassifier, as_tensor, explained, refuse_single
 from clinfuse.training.encoded import Encoded
 from clinfuse.training.fills import SKIP, check_fill, fill_name, fit_fill
-from clinfuse.training.learners import LearnerRows
+from clinfuse.training.learner import LearnerRows
 from clinfuse.training.loop import Epoch
 from clinfuse.training.models import LearnerModel, NetworkModel, single_from_state
 from clinfuse.training.objective import class_prior
@@ -38,12 +38,13 @@ class LateFusion(FusionClassifier):
 
     Parameters
     ----------
-    combine : {"stacked", "mean", "weighted", "logit mean", "evidence", "majority vote", "max", "min", "noisy or"}
+    combine : {"stacked", "stacked by pattern", "per pattern", "weighted", "mean", "logit mean", "evidence", ...}
+        `clinfuse.fusion.pooling.pool_names` lists all.
         ``"stacked"`` and ``"weighted"`` learn from predictions for patients that the models they come from never saw
         (``inner_folds`` by patient); the models used afterwards are fitted on all training records.
     encoders : mapping of str to str, EncoderChoice or callable, optional
         Network of a modality by its name; others take their kind's default.
-    learners : mapping of str to {"logistic", "lightgbm"} or scikit-learn classifier, optional
+    learners : mapping of str to {"logistic", "elastic-net", "lightgbm"} or scikit-learn classifier, optional
         Modalities that are learned from columns or summary features instead.
     inner_folds : int
     fill : {"skip", "knn", "mean", "regression", "zero"}
@@ -126,7 +127,9 @@ class LateFusion(FusionClassifier):
     def _fit_pool(self, cohort: Cohort, labels: np.ndarray) -> None:
         logits = self._unseen_logits(cohort, labels)
         seed = derived_seed(self.seed, "pool")
-        owners, masks = masked_copies(cohort.present, cohort.record_ids, self.options, seed=seed)
+        owners, masks = np.arange(len(cohort)), cohort.present
+        if self.pool_.masked:
+            owners, masks = masked_copies(cohort.present, cohort.record_ids, self.options, seed=seed)
         kept = masks.any(1)
         owners, masks = owners[kept], masks[kept]
         rows = logits[owners]

@@ -1,8 +1,7 @@
-"""Learners on features: logistic regression, LightGBM, or any scikit-learn classifier, with one face."""
+"""Learners on features by name: linear ones, LightGBM, or any scikit-learn classifier, with one face."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
@@ -11,155 +10,13 @@ import torch  # noqa: F401  (first: its wheel ships the OpenMP runtime that Ligh
 from lightgbm import Booster, Dataset
 from lightgbm import train as train_trees
 from sklearn.base import ClassifierMixin, clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import has_fit_parameter
 
 from clinfuse.encoders.table import Style
-from clinfuse.errors import ConfigError, DataError, StorageError
+from clinfuse.errors import ConfigError, StorageError
+from clinfuse.training.learner import SMALLEST_CHANCE, Learner, LearnerRows
+from clinfuse.training.linear import ElasticNet, Logistic
 from clinfuse.training.seeds import derived_seed
-from clinfuse.training.splits import patient_folds
-
-_SMALLEST = 1e-6
-_PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-
-
-class Learner(ABC):
-    """A classifier on a table of features; logits out.
-
-    ``fit`` takes rows that may be masked copies of one record: ``owners`` says which record a row belongs to, and the
-    weights of a record's rows sum to one.
-    """
-
-    style: ClassVar[Style]
-    stored: ClassVar[bool] = True
-
-    @abstractmethod
-    def fit(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> Learner:
-        """Learn from a table, float64 (rows, width), and labels, int64 (rows,); gives itself."""
-
-    @abstractmethod
-    def logits(self, table: np.ndarray) -> np.ndarray:
-        """Give logits, float64 (rows, classes)."""
-
-    @abstractmethod
-    def contributions(self, table: np.ndarray) -> np.ndarray:
-        """Give each feature's additive part of the positive class's logit, float64 (rows, width + 1), last the bias."""
-
-    @abstractmethod
-    def to_state(self) -> dict[str, Any]:
-        """Give everything learned, as JSON values and arrays."""
-
-
-@final
-class LearnerRows:
-    """Which record each row of a training table belongs to.
-
-    Parameters
-    ----------
-    owners : ndarray of int64, (rows,)
-        Index of the record of each row.
-    groups, ids : ndarray of str, (records,)
-        Patient and id of each record.
-    seed : int
-    """
-
-    def __init__(self, owners: np.ndarray, groups: np.ndarray, ids: np.ndarray, *, seed: int) -> None:
-        self.owners = owners
-        self.groups = groups
-        self.ids = ids
-        self.seed = seed
-
-    @property
-    def weights(self) -> np.ndarray:
-        """One over the number of rows of the same record, float64 (rows,)."""
-        return 1 / np.bincount(self.owners)[self.owners]
-
-
-@final
-class Logistic(Learner):
-    """Logistic regression with a ridge penalty, chosen on inner patients by their log loss.
-
-    Parameters
-    ----------
-    penalty : float
-        scikit-learn's ``C``; 0 chooses it on inner patients.
-    """
-
-    style: ClassVar[Style] = "linear"
-
-    def __init__(self, *, penalty: float = 0.0) -> None:
-        self.penalty = penalty
-
-    def fit(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> Learner:
-        """Learn coefficients, float64 (classes, width), and intercepts, float64 (classes,)."""
-        self.penalty_ = self.penalty or self._chosen(table, labels, rows)
-        model = self._model(self.penalty_).fit(table, labels, sample_weight=rows.weights)
-        self._keep(model)
-        return self
-
-    def _keep(self, model: LogisticRegression) -> None:
-        coefficients, intercepts = model.coef_, model.intercept_
-        if len(coefficients) == 1:
-            coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
-            intercepts = np.concatenate([np.zeros(1), intercepts])
-        # Another layout in memory gives other last bits than the stored model will.
-        self.coefficients_ = np.ascontiguousarray(coefficients, dtype=np.float64)
-        self.intercepts_ = np.ascontiguousarray(intercepts, dtype=np.float64)
-
-    @staticmethod
-    def _model(penalty: float) -> LogisticRegression:
-        return LogisticRegression(C=penalty, solver="lbfgs", max_iter=2000, tol=1e-6)
-
-    def _chosen(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> float:
-        """Choose the penalty with the least log loss on inner patients; copies of a record stay on its side."""
-        first = np.unique(rows.owners, return_index=True)[1]
-        record_labels = labels[first]
-        smallest = min(len(np.unique(rows.groups[record_labels == k])) for k in np.unique(labels))
-        folds = min(5, smallest)
-        if folds < 2:
-            return _PENALTIES[1]
-        losses = np.zeros(len(_PENALTIES))
-        seed = derived_seed(rows.seed, "penalty")
-        try:
-            cuts = patient_folds(record_labels, rows.groups, rows.ids, folds=folds, seed=seed)
-        except DataError:
-            # Patients that no deal spreads over the folds leave nothing to choose by.
-            return _PENALTIES[1]
-        for train, test in cuts:
-            inside, outside = np.isin(rows.owners, train), np.isin(rows.owners, test)
-            for k, penalty in enumerate(_PENALTIES):
-                model = self._model(penalty).fit(table[inside], labels[inside], sample_weight=rows.weights[inside])
-                chances = np.clip(model.predict_proba(table[outside]), _SMALLEST, 1)
-                picked = chances[np.arange(outside.sum()), labels[outside]]
-                losses[k] -= float(np.sum(rows.weights[outside] * np.log(picked)))
-        return _PENALTIES[int(np.argmin(losses))]
-
-    def logits(self, table: np.ndarray) -> np.ndarray:
-        """Give logits, float64 (rows, classes)."""
-        return table @ self.coefficients_.T + self.intercepts_
-
-    def contributions(self, table: np.ndarray) -> np.ndarray:
-        """Give coefficient times value of the positive against the first class, and the intercept last."""
-        slope = self.coefficients_[-1] - self.coefficients_[0]
-        bias = np.full((len(table), 1), self.intercepts_[-1] - self.intercepts_[0])
-        return np.concatenate([table * slope, bias], axis=1)
-
-    def to_state(self) -> dict[str, Any]:
-        """Give coefficients and intercepts."""
-        return {
-            "learner": "logistic",
-            "penalty": self.penalty_,
-            "coefficients": self.coefficients_,
-            "intercepts": self.intercepts_,
-        }
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Logistic:
-        """Give the learner that `to_state` described."""
-        learner = cls()
-        learner.penalty_ = state["penalty"]
-        learner.coefficients_, learner.intercepts_ = state["coefficients"], state["intercepts"]
-        return learner
 
 
 @final
@@ -251,7 +108,7 @@ class Brought(Learner):
 
     def logits(self, table: np.ndarray) -> np.ndarray:
         """Give log probabilities, kept away from 0 and 1, float64 (rows, classes)."""
-        return np.log(np.clip(self.estimator_.predict_proba(table), _SMALLEST, 1 - _SMALLEST))
+        return np.log(np.clip(self.estimator_.predict_proba(table), SMALLEST_CHANCE, 1 - SMALLEST_CHANCE))
 
     def contributions(self, table: np.ndarray) -> np.ndarray:
         """Refuse: nothing is known of how this classifier adds up."""
@@ -280,7 +137,7 @@ class PerLabel(Learner):
 
     Parameters
     ----------
-    choice : {"logistic", "lightgbm"} or scikit-learn classifier
+    choice : {"logistic", "elastic-net", "lightgbm"} or scikit-learn classifier
     """
 
     def __init__(self, choice: str | ClassifierMixin) -> None:
@@ -320,12 +177,30 @@ class PerLabel(Learner):
         return learner
 
 
+_LEARNERS: dict[str, type[Logistic] | type[ElasticNet] | type[Trees]] = {
+    "elastic-net": ElasticNet,
+    "lightgbm": Trees,
+    "logistic": Logistic,
+}
+
+
+def learner_names() -> tuple[str, ...]:
+    """Give the names of the learners, sorted.
+
+    Examples
+    --------
+    >>> learner_names()
+    ('elastic-net', 'lightgbm', 'logistic')
+    """
+    return tuple(sorted(_LEARNERS))
+
+
 def build_learner(choice: str | ClassifierMixin, *, multilabel: bool) -> Learner:
     """Give an unfitted learner.
 
     Parameters
     ----------
-    choice : {"logistic", "lightgbm"} or scikit-learn classifier
+    choice : {"logistic", "elastic-net", "lightgbm"} or scikit-learn classifier
     multilabel : bool
 
     Raises
@@ -337,18 +212,19 @@ def build_learner(choice: str | ClassifierMixin, *, multilabel: bool) -> Learner
         return PerLabel(choice)
     if not isinstance(choice, str):
         return Brought(choice)
-    if choice not in ("logistic", "lightgbm"):
+    if choice not in _LEARNERS:
         raise ConfigError(
             "LEARNER_NAME",
             place="learner",
-            rule='must be "logistic", "lightgbm" or a scikit-learn classifier',
+            rule=f"must be one of {', '.join(learner_names())}, or a scikit-learn classifier",
             found="another name",
             remedy="Correct learner.",
         )
-    return Logistic() if choice == "logistic" else Trees()
+    return _LEARNERS[choice]()
 
 
 def learner_from_state(state: Mapping[str, Any]) -> Learner:
     """Give the stored learner."""
-    readers = {"logistic": Logistic.from_state, "lightgbm": Trees.from_state, "per label": PerLabel.from_state}
-    return readers[state["learner"]](state)
+    if state["learner"] == "per label":
+        return PerLabel.from_state(state)
+    return _LEARNERS[state["learner"]].from_state(state)

@@ -16,7 +16,8 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.encoders.choice import WITH_THE_MODEL, EncoderChoice, build_encoder
 from clinfuse.encoders.table import TablePreparation
 from clinfuse.training.blocks import FeatureBlocks
-from clinfuse.training.learners import Learner, learner_from_state
+from clinfuse.training.learner import Learner
+from clinfuse.training.learners import learner_from_state
 from clinfuse.training.loop import Epoch
 from clinfuse.training.networks import SingleNetwork, embed
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.training.learners import Logistic
+from clinfuse.training.linear import LinearLearner
 from clinfuse.training.models import LearnerModel, NetworkModel, SingleModel
 
 
@@ -37,14 +37,16 @@ class Part:
 
 def differentiable(model: SingleModel) -> bool:
     """Say whether gradients run through this model to its input."""
-    return isinstance(model, NetworkModel) or (isinstance(model, LearnerModel) and isinstance(model.learner, Logistic))
+    return isinstance(model, NetworkModel) or (
+        isinstance(model, LearnerModel) and isinstance(model.learner, LinearLearner)
+    )
 
 
 def part_of(model: SingleModel, cohort: Cohort) -> Part:
     """Give the part of a differentiable model for the only record of a cohort."""
     if isinstance(model, NetworkModel):
         return _network_part(model, cohort)
-    if isinstance(model, LearnerModel) and isinstance(model.learner, Logistic):
+    if isinstance(model, LearnerModel) and isinstance(model.learner, LinearLearner):
         return _logistic_part(model, model.learner, cohort)
     message = f"{type(model).__name__} has no gradient"
     raise TypeError(message)
@@ -64,7 +66,7 @@ def _network_part(model: NetworkModel, cohort: Cohort) -> Part:
     return Part(x.numpy(), baseline, tuple(names), logits)
 
 
-def _logistic_part(model: LearnerModel, learner: Logistic, cohort: Cohort) -> Part:
+def _logistic_part(model: LearnerModel, learner: LinearLearner, cohort: Cohort) -> Part:
     table = model.table(cohort).astype(np.float32)
     weights, bias = torch.from_numpy(learner.coefficients_), torch.from_numpy(learner.intercepts_)
     names = tuple(model.blocks.preparations[model.name].names_)

@@ -14,7 +14,8 @@ from clinfuse.encoders.base import Encoder
 from clinfuse.encoders.choice import build_encoder, default_encoder
 from clinfuse.errors import DataWarning
 from clinfuse.training.blocks import FeatureBlocks, feature_preparation
-from clinfuse.training.learners import LearnerRows, build_learner
+from clinfuse.training.learner import LearnerRows
+from clinfuse.training.learners import build_learner
 from clinfuse.training.loop import TrainingRows, train
 from clinfuse.training.memo import shared
 from clinfuse.training.models import LearnerModel, NetworkModel, PriorModel, SingleModel, prepared_table

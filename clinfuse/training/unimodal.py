@@ -38,7 +38,7 @@ class Unimodal(FusionClassifier):
         Its name in the cohort.
     encoder : str, EncoderChoice or callable, optional
         The network; by default the kind's own, and logistic regression for tables.
-    learner : {"logistic", "lightgbm"} or scikit-learn classifier, optional
+    learner : {"logistic", "elastic-net", "lightgbm"} or scikit-learn classifier, optional
         Learn from columns or summary features instead of training a network.
     options : TrainingOptions
     seed : int

@@ -30,7 +30,9 @@ CLASSIFIERS = {
     "early II": lambda: EarlyFusion(options=OPTIONS),
     "early I filled with zeros": lambda: EarlyFusion(kind="I", fill="zero", options=OPTIONS),
     "early I filled with means": lambda: EarlyFusion(kind="I", learner="logistic", fill="mean", options=OPTIONS),
-    "early I filled by regression": lambda: EarlyFusion(kind="I", fill="regression", options=OPTIONS),
+    "early I filled by regression": lambda: EarlyFusion(
+        kind="I", learner="elastic-net", fill="regression", options=OPTIONS
+    ),
     "early II filled by neighbours": lambda: EarlyFusion(fill="knn", options=OPTIONS),
     "joint concat": lambda: JointFusion(options=OPTIONS),
     "joint mean": lambda: JointFusion(combine="mean", options=OPTIONS),
@@ -44,6 +46,9 @@ CLASSIFIERS = {
     "late max": lambda: late(combine="max"),
     "late min": lambda: late(combine="min"),
     "late noisy or": lambda: late(combine="noisy or"),
+    "late calibrated mean": lambda: late(combine="calibrated mean"),
+    "late per pattern": lambda: late(combine="per pattern"),
+    "late stacked by pattern": lambda: late(combine="stacked by pattern"),
     "late declared": lambda: late(combine="weighted", weights={"film": 2, "eeg": 1, "labs": 1}),
     "late filled": lambda: late(combine="mean", fill="regression"),
     "hybrid": lambda: HybridFusion(options=OPTIONS),

@@ -149,6 +149,22 @@ def test_stacking_corrects_overconfident_logits():
     assert pool.slopes_[0] == pytest.approx(0.25, abs=0.03)
 
 
+def test_the_calibrated_mean_takes_each_source_for_what_it_knows():
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((4000, 2))
+    labels = (rng.random(4000) < 1 / (1 + np.exp(-x.sum(1)))).astype(int)
+    # The first is four times too sure of itself, the second knows what the first does not and says it too faintly.
+    logits = np.stack([np.zeros_like(x), x * [4.0, 0.25]], -1)
+    present = np.ones((4000, 2), bool)
+    pool = build_pool("calibrated mean", np.log([0.5, 0.5]), multilabel=False)
+    pool.fit(logits, present, labels, np.ones(4000))
+    alone = 1 / np.sqrt(1 + np.pi / 8)  # the other source, unseen, flattens the slope
+    assert pool.slopes_ == pytest.approx([alone / 4, alone / 0.25], rel=0.1)
+    first = torch.tensor([[True, False]]).expand(4000, -1)
+    z = pool.combine(torch.from_numpy(logits), first).numpy()
+    np.testing.assert_allclose(z[:, 1] - z[:, 0], pool.slopes_[0] * 4 * x[:, 0], rtol=0, atol=0.15)
+
+
 @pytest.mark.parametrize("multilabel", [False, True])
 @pytest.mark.parametrize("name", pool_names())
 def test_what_is_absent_never_matters(name, multilabel):

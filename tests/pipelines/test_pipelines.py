@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
+from sklearn.metrics import roc_auc_score
 
+from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.contract import read_contract
 from clinfuse.errors import ConfigError
 from clinfuse.study.config import load_study
@@ -38,6 +41,27 @@ def test_every_study_file_can_be_carried_out(file: Path) -> None:
     models = study.build_models()
     assert study.primary in models
     assert all(model.taxonomy() for model in models.values())
+
+
+def test_the_late_elastic_average_is_the_mean_of_a_calibrated_network_and_an_elastic_net() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(48) % 2
+    ct, labs = rng.standard_normal((48, 1, 12, 12, 12)).astype(np.float32), rng.standard_normal((48, 4))
+    ct += labels[:, None, None, None, None]
+    labs[:, 0] += labels
+    cohort = Cohort.from_arrays({"ct": ct, "labs": labs}, labels=labels, kinds={"ct": "ct", "labs": "ehr"})
+    study = load_study(ROOT / "configs" / "late_elastic_average.toml")
+    short = study.model_copy(update={"training": study.training.model_copy(update={"epochs": 1})})
+    model = short.build_models()[study.primary].fit(cohort)
+    assert model.models_["labs"].learner.to_state()["learner"] == "elastic-net"
+    encoded = model.encode(cohort)
+    pool = model.pool_
+    each = [
+        model.probabilities(pool.prior + pool.offsets_[m] + pool.slopes_[m] * (encoded.values[name] - pool.prior))
+        for m, name in enumerate(("ct", "labs"))
+    ]
+    np.testing.assert_allclose(model.predict_proba(cohort), np.mean(each, axis=0), rtol=0, atol=1e-5)
+    assert roc_auc_score(labels, model.predict_proba(cohort)[:, 1]) > 0.7
 
 
 @pytest.mark.parametrize("script", NUMBERED, ids=lambda file: file.name)
@@ -99,8 +123,6 @@ def test_kits19_declares_every_column_and_refuses_what_came_after(tmp_path: Path
 
 @pytest.mark.skipif(not (DATA / "eegmat").exists(), reason=f"no eegmat in {DATA}")
 def test_eegmat_gives_two_records_of_a_person_and_sixty_seconds_of_each(tmp_path: Path) -> None:
-    from clinfuse.cohort.cohort import Cohort
-
     run(str(PIPELINES / "prepare_eegmat.py"), str(DATA / "eegmat"), "eegmat", "--patients", "3", at=tmp_path)
     cohort = Cohort.from_folder(tmp_path / "eegmat")
     assert (len(cohort), len(set(cohort.patient_ids))) == (6, 3)

@@ -181,10 +181,11 @@ def test_every_pool_operator_and_learner_is_accepted() -> None:
     from clinfuse.fusion.missing import fill_names
     from clinfuse.fusion.operators import operator_names
     from clinfuse.fusion.pooling import pool_names
+    from clinfuse.training.learners import learner_names
 
     models = {f"late {name}": {"fusion": "late", "combine": name} for name in pool_names()}
     models |= {f"joint {name}": {"fusion": "joint", "combine": name} for name in operator_names()}
-    models |= {name: {"fusion": "early", "learner": name} for name in ("logistic", "lightgbm")}
+    models |= {name: {"fusion": "early", "learner": name} for name in learner_names()}
     for fusion in ("early", "late"):
         models |= {f"{fusion} {name}": {"fusion": fusion, "fill": name} for name in ("skip", *fill_names())}
     assert len(parse_study(whole(models=models)).models) == len(models) + 3

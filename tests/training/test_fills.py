@@ -9,7 +9,7 @@ from clinfuse.fusion.missing import NeighbourFill, fill_names
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.fills import fit_fill
 from clinfuse.training.late import LateFusion
-from clinfuse.training.learners import LearnerRows
+from clinfuse.training.learner import LearnerRows
 from clinfuse.training.store import load_model, save_model
 
 every = pytest.mark.parametrize("fill", fill_names())

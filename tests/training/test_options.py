@@ -9,7 +9,8 @@ import clinfuse.training.loop as loop
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, TrainingError
 from clinfuse.training.joint import JointFusion
-from clinfuse.training.learners import LearnerRows, Logistic
+from clinfuse.training.learner import LearnerRows
+from clinfuse.training.linear import Logistic
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.unimodal import Unimodal
 
