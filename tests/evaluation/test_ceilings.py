@@ -18,9 +18,9 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 def figures(monkeypatch):
     """Give the modules that measure, imported as the script imports them."""
     monkeypatch.syspath_prepend(str(FOLDER))
-    from ceiling_figures import noise, others, shares, trees, xor
+    from ceiling_figures import matching, noise, others, shares, trees, xor
 
-    return {"noise": noise, "others": others, "shares": shares, "trees": trees, "xor": xor}
+    return {"matching": matching, "noise": noise, "others": others, "shares": shares, "trees": trees, "xor": xor}
 
 
 def test_shares_costs_and_deficits_are_those_of_the_worst(figures):
@@ -128,3 +128,21 @@ def test_the_script_prints_json():
     said = json.loads(done.stdout)
     assert {"name", "value", "target", "holds"} == set(said[0])
     assert np.isfinite([one["value"] for one in said]).all()
+
+
+def test_matching_is_measured_against_the_best_possible_reader(figures):
+    matching = figures["matching"]
+    listed = [(name, 0, True, 20, 100) for name in matching.READERS] + [("dual encoder", 0, False, 20, 100)]
+    found = [{"recall": r, "random": r, "similar": r / 2} for r in (0.5, 0.1, 0.45, 0.4, 0.12)]
+    assert matching.figures(listed, found) == pytest.approx(
+        {
+            "retrieval_share_of_best": 0.9,
+            "retrieval_without_factors": 1.2,
+            "mismatch_share_of_best_random": 0.9,
+            "mismatch_share_of_best_similar": 0.9,
+        }
+    )
+    assert matching.table(listed, found)[3] == ("dual encoder", "0.450", "0.450", "0.225")
+    best, random = (matching.one((name, 1, True, 30, 60)) for name in (matching.BEST, matching.RANDOM))
+    assert best["recall"] > 0.8 > 0.4 > random["recall"]
+    assert best["random"] > 0.5
