@@ -144,8 +144,8 @@ def robustness(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Show what is left of a model when every subset of its modalities is withheld."""
-    from clinfuse.cli.commands import run_robustness
+    """Say what is left of a model when sources are missing, on held-out records; nothing is trained."""
+    from clinfuse.cli.robustness import run_robustness
 
     run_robustness(run, model=model, private=private, screen=Screen(quiet, as_json))
 

@@ -12,8 +12,6 @@ from typing import Any
 
 from clinfuse.cli import summary
 from clinfuse.cli.screen import Screen, ask
-from clinfuse.evaluation.robustness import robustness
-from clinfuse.report.tables import write_tables
 from clinfuse.study.config import load_study
 from clinfuse.study.folder import RunFolder, write_whole
 from clinfuse.study.outcome import Outcome, explain_records, finish, one_way, partial_metrics, picks, read_comparison
@@ -109,7 +107,7 @@ def run_study(
 
 def run_fold(run: Path, names: Sequence[str], *, yes: bool, private: Path | None, screen: Screen) -> None:
     """Fit what is left of some folds, or of all that nobody else works on."""
-    work = _opened(run, private)
+    work = opened(run, private)
     work.run.note("fold", names=list(names))
     done = []
     with screen.progress("training") as advance:
@@ -121,7 +119,7 @@ def run_fold(run: Path, names: Sequence[str], *, yes: bool, private: Path | None
 
 def run_report(run: Path, *, private: Path | None, screen: Screen) -> int:
     """Write tables and pages of a finished run anew; of an unfinished one, only say how far it is."""
-    work = _opened(run, private)
+    work = opened(run, private)
     if 0 < work.finished < len(work.tasks):
         rows = partial_metrics(work)
         facts = {"partial": True, "finished": work.finished, "tasks": len(work.tasks), "metrics": rows}
@@ -137,7 +135,7 @@ def run_report(run: Path, *, private: Path | None, screen: Screen) -> int:
 
 def run_explain(run: Path, records: Sequence[str], *, model: str, private: Path | None, screen: Screen) -> None:
     """Write a page for each record; without records, for the ones worth a look."""
-    work = _opened(run, private)
+    work = opened(run, private)
     comparison = read_comparison(work)
     chosen = model or work.study.primary
     keys = records or picks(comparison, work.study)
@@ -145,19 +143,6 @@ def run_explain(run: Path, records: Sequence[str], *, model: str, private: Path 
         pages = explain_records(work, comparison, keys, model=chosen, listed=not records)
     written = [summary.shown(page) for page in pages]
     screen.show("\n".join(written), {"pages": written, "model": chosen})
-
-
-def run_robustness(run: Path, *, model: str, private: Path | None, screen: Screen) -> None:
-    """Show and write what is left of a model when every subset of its modalities is withheld."""
-    work = _opened(run, private)
-    chosen = model or work.study.primary
-    found = robustness(read_comparison(work)[chosen], work.cohort, seed=work.study.seed)
-    table = found.table()
-    write_tables(table, work.run.tables, f"withheld-{chosen}", caption=f"{chosen}, sources withheld from the model.")
-    facts = {"model": chosen, "rows": [row.as_dict() for row in found.rows]}
-    screen.show(
-        summary.plain(f"{chosen}, sources withheld from the model") + "\n" + table.to_string(index=False), facts
-    )
 
 
 def facts_of(outcome: Outcome) -> dict[str, Any]:
@@ -179,7 +164,8 @@ def facts_of(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _opened(run: Path, private: Path | None) -> Work:
+def opened(run: Path, private: Path | None) -> Work:
+    """The work of a run that was started."""
     folder = RunFolder(Path(os.path.abspath(run)))  # noqa: PTH100  (resolve() would follow links out of the run)
     return open_work(folder.study(), folder, private=private)
 

@@ -72,6 +72,8 @@ class CrossValidation:
         The fitted model of each repeat and fold; read from disk, or fitted again, when asked for.
     losses : mapping of (int, int) to mapping
         Loss curves by network, per repeat and fold.
+    folds : mapping of (int, int) to Fold
+        Who was trained on and who was tested, rows of ``cohort``, per repeat and fold.
     priors : mapping of (int, int) to ndarray of float64, (classes,)
         Logits of the training prevalence, per repeat and fold: the answer about a record of which nothing is left.
     hide : float
@@ -93,7 +95,8 @@ class CrossValidation:
         self.modalities = tuple(first.about["modalities"])
         self.multimodal = bool(first.about["multimodal"])
         self.losses = {place: task.losses for place, task in self._tasks.items()}
-        self.priors = {place: _prior(cohort, task.fold) for place, task in self._tasks.items()}
+        self.folds = {place: task.fold for place, task in self._tasks.items()}
+        self.priors = {place: _prior(cohort, fold) for place, fold in self.folds.items()}
         options = first.model.get_params(deep=False).get("options")
         self.hide = float(getattr(options, "hide", 0.0)) if self.multimodal else 0.0
         self.classifiers: Mapping[tuple[int, int], FusionClassifier] = _Classifiers(self._tasks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, final
 
@@ -118,6 +118,11 @@ class DropRates:
     def of(self, *, metric: str = "auroc", together: bool = True) -> tuple[RateCurve, ...]:
         """Give the curves of one metric, of all modalities together or of each alone."""
         return tuple(one for one in self.curves if one.metric == metric and one.together == together)
+
+    @property
+    def jointly(self) -> DropRates:
+        """The same with the AUROC of all modalities together only."""
+        return replace(self, curves=self.of())
 
     def table(self) -> pd.DataFrame:
         """Give one line per curve and rate, for reading."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, final
 
 import numpy as np
@@ -12,12 +13,15 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.evaluation.answer import paired_difference
 from clinfuse.evaluation.crossval import CrossValidation
-from clinfuse.evaluation.intervals import Estimate
+from clinfuse.evaluation.intervals import DRAWS, Estimate
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import Counts, both_classes, counts, metric_interval
+from clinfuse.evaluation.scores import Counts, both_classes, counts, known_intervals, metric_interval
 
 Population = Literal["complete", "all"]
+CALIBRATION = ("calibration_slope", "calibration_intercept")
+_SHORT = dict(zip(CALIBRATION, ("slope (95 % CI)", "in the large (95 % CI)"), strict=True))
 _LEAST = 5
+_DRAWS = 500
 
 
 @final
@@ -35,6 +39,8 @@ class SubsetRow:
     auroc, brier : Estimate
     delta : Estimate
         AUROC minus that with nothing withheld on the same records, by a paired bootstrap; 0 for the first row.
+    calibration : mapping of str to Estimate
+        ``calibration_slope`` and ``calibration_intercept`` where they were asked for and have a value.
     """
 
     kept: tuple[str, ...]
@@ -44,10 +50,12 @@ class SubsetRow:
     auroc: Estimate
     brier: Estimate
     delta: Estimate
+    calibration: Mapping[str, Estimate] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the row as JSON values."""
         estimates = {name: asdict(getattr(self, name)) for name in ("auroc", "brier", "delta")}
+        estimates |= {name: asdict(one) for name, one in self.calibration.items()}
         names = {"kept": list(self.kept), "withheld": list(self.withheld)}
         return {**names, "population": self.population, **asdict(self.counts), **estimates}
 
@@ -78,6 +86,16 @@ class Robustness:
         single = {row.withheld[0]: row.delta for row in rows if len(row.withheld) == 1}
         return dict(sorted(single.items(), key=lambda item: item[1].value))
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What is lost without each modality, in words, the most costly first."""
+        rows = self.of("complete") or self.of("all")
+        which = "that have every source" if self.of("complete") else "with what they have"
+        return tuple(
+            f"Without {name} {_moved(self.model, change)}, on the same {rows[0].counts.records} records {which}."
+            for name, change in self.without.items()
+        )
+
     def table(self) -> pd.DataFrame:
         """Give one line per population and subset, for reading."""
         return pd.DataFrame(
@@ -92,6 +110,11 @@ class Robustness:
                 "change (95 % CI)": _change(row),
                 "Brier": f"{row.brier.value:.3f}",
             }
+            | {
+                _SHORT[name]: str(row.calibration[name]) if name in row.calibration else "-"
+                for name in CALIBRATION
+                if any(one.calibration for one in self.rows)
+            }
             for row in self.rows
         )
 
@@ -102,13 +125,25 @@ class Robustness:
         return self.table().to_html(index=False, escape=True)
 
 
+def _moved(model: str, change: Estimate) -> str:
+    """How an AUROC moved, and whether the data show that it did."""
+    if change.high < 0:
+        return f"the AUROC of {model} falls by {-change.value:.2f} ({-change.high:.2f} to {-change.low:.2f})"
+    if change.low > 0:
+        return f"the AUROC of {model} rises by {change.value:.2f} ({change.low:.2f} to {change.high:.2f})"
+    limits = f"{change.low:+.2f} to {change.high:+.2f}"
+    return f"no change of the AUROC of {model} is shown ({change.value:+.2f}; {limits})"
+
+
 def _change(row: SubsetRow) -> str:
     if not row.withheld:
         return ""
     return f"{row.delta.value:+.2f} ({row.delta.low:+.2f} to {row.delta.high:+.2f})"
 
 
-def robustness(cv: CrossValidation, cohort: Cohort, *, seed: int | None = None) -> Robustness:
+def robustness(
+    cv: CrossValidation, cohort: Cohort, *, seed: int | None = None, calibration: bool = False
+) -> Robustness:
     """Withhold every subset of modalities from a cross-validated model, on the same held-out patients.
 
     Nothing is fitted or encoded again: the predictions were made with the others. A record from which everything is
@@ -122,6 +157,8 @@ def robustness(cv: CrossValidation, cohort: Cohort, *, seed: int | None = None) 
     seed : int, optional
         Of the bootstrap; by default that of the cross-validation, so that the same number has the same interval on
         every page.
+    calibration : bool
+        Whether slope and intercept of every subset are estimated too: it takes some seconds.
 
     Returns
     -------
@@ -169,18 +206,22 @@ def robustness(cv: CrossValidation, cohort: Cohort, *, seed: int | None = None) 
     complete = np.asarray(cv.withheld.present[:, columns].all(1))
     rows: list[SubsetRow] = []
     if complete.any() and both_classes(cv.withheld.rows(complete).select(withheld=""), _LEAST):
-        rows += _population(cv, cv.withheld.rows(complete), "complete", start)
-    rows += _population(cv, cv.withheld, "all", start)
+        rows += _population(cv, cv.withheld.rows(complete), "complete", start, calibration)
+    rows += _population(cv, cv.withheld, "all", start, calibration)
     return Robustness(cv.name, tuple(rows))
 
 
-def _population(cv: CrossValidation, predictions: Predictions, population: Population, seed: int) -> list[SubsetRow]:
+def _population(
+    cv: CrossValidation, predictions: Predictions, population: Population, seed: int, calibration: bool
+) -> list[SubsetRow]:
     whole = predictions.select(withheld="")
     rows = []
     for text in dict.fromkeys(predictions.withheld.tolist()):
         one = predictions.select(withheld=text)
         withheld = tuple(name for name in str(text).split("+") if name)
         none = Estimate(0.0, 0.0, 0.0)
+        # The whole number of draws where the same numbers stand on other pages.
+        draws = _DRAWS if withheld else DRAWS
         rows.append(
             SubsetRow(
                 kept=tuple(name for name in cv.modalities if name not in withheld),
@@ -190,6 +231,7 @@ def _population(cv: CrossValidation, predictions: Predictions, population: Popul
                 auroc=metric_interval(one, "auroc", seed=seed),
                 brier=metric_interval(one, "brier", seed=seed),
                 delta=paired_difference(one, whole, seed=seed).estimate if withheld else none,
+                calibration=known_intervals(one, CALIBRATION, seed=seed, draws=draws) if calibration else {},
             )
         )
     return rows

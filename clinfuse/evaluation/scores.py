@@ -10,6 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
+from clinfuse.errors import DataError
 from clinfuse.evaluation.intervals import (
     DRAWS,
     Estimate,
@@ -178,7 +179,7 @@ def metric_weights(metric: str, *models: Predictions, seed: int = 0, draws: int 
     return patient_weights(ranks, first.y_true, stratified=metric in _FREE_OF_PREVALENCE, draws=draws, seed=seed)
 
 
-def metric_interval(predictions: Predictions, metric: str, *, seed: int = 0) -> Estimate:
+def metric_interval(predictions: Predictions, metric: str, *, seed: int = 0, draws: int = DRAWS) -> Estimate:
     """Give a metric of one model with its 95 % interval: a percentile bootstrap over `metric_weights`.
 
     An AUROC of fewer than ``FEWEST`` patients of a class, or of 0 or 1, has the interval of
@@ -194,7 +195,21 @@ def metric_interval(predictions: Predictions, metric: str, *, seed: int = 0) -> 
         value = float(measured(np.ones((1, len(predictions))))[0])
         if np.isfinite(value) and (few_events(predictions) or value in (0, 1)):
             return auroc_score_interval(value, *patients_compared(predictions))
-    return bootstrap_interval(measured, metric_weights(metric, predictions, seed=seed))
+    return bootstrap_interval(measured, metric_weights(metric, predictions, seed=seed, draws=draws))
+
+
+def known_intervals(
+    predictions: Predictions, metrics: Sequence[str], *, seed: int = 0, draws: int = DRAWS
+) -> dict[str, Estimate]:
+    """Give those of some metrics that have a value and an interval: few records, or scores all alike, have not."""
+    found = {}
+    for metric in metrics:
+        try:
+            found[metric] = metric_interval(predictions, metric, seed=seed, draws=draws)
+        except DataError as error:
+            if error.code not in ("BOOTSTRAP_UNDEFINED", "METRIC_CLASSES", "PROPORTION_COUNTS", "ESTIMATE_NAN"):
+                raise
+    return found
 
 
 def few_events(predictions: Predictions) -> bool:

@@ -16,16 +16,10 @@ from clinfuse.report.canvas import Picture
 from clinfuse.report.html import number, percent, render, write_text
 from clinfuse.report.ledger import Reason, reasons
 from clinfuse.report.methods import methods_text
-from clinfuse.report.tables import printed
+from clinfuse.report.robustness import rate_pictures, rate_words
+from clinfuse.report.tables import Frame, frame_of
 
 QUIET = "No warning was raised. That is not proof that there is no problem; run the audit."
-
-
-@final
-@dataclass(frozen=True)
-class _Frame:
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @final
@@ -50,8 +44,10 @@ class _View:
     robust_model: str
     robustness: tuple[Picture, ...]
     robust_caption: str
+    rates: tuple[Picture, ...]
+    rate_caption: str
     presence: Picture
-    tables: tuple[tuple[str, _Frame], ...]
+    tables: tuple[tuple[str, Frame], ...]
     losses: tuple[Picture, ...]
     methods: tuple[str, ...]
     settings: tuple[tuple[str, str], ...]
@@ -64,6 +60,7 @@ def write_study_report(
     path: Path | str,
     *,
     robustness: Any = None,
+    rates: Any = None,
     title: str = "",
     run: Mapping[str, Any] | None = None,
     audit: Any = None,
@@ -79,6 +76,8 @@ def write_study_report(
         Of the HTML file; its folder is made where it is missing.
     robustness : Robustness, optional
         Of `robustness`, for the model of the question.
+    rates : DropRates, optional
+        Of `clinfuse.evaluation.rates.drop_rates`.
     title : str
         Of the study.
     run : mapping, optional
@@ -99,7 +98,9 @@ def write_study_report(
     StorageError
         ``REPORT_WRITE`` where the file cannot be written.
     """
-    page = study_page(comparison, robustness=robustness, title=title, run=run, audit=audit, diagnoses=diagnoses)
+    page = study_page(
+        comparison, robustness=robustness, rates=rates, title=title, run=run, audit=audit, diagnoses=diagnoses
+    )
     return write_text(path, page)
 
 
@@ -107,6 +108,7 @@ def study_page(
     comparison: Any,
     *,
     robustness: Any = None,
+    rates: Any = None,
     title: str = "",
     run: Mapping[str, Any] | None = None,
     audit: Any = None,
@@ -138,8 +140,10 @@ def study_page(
         robust_model="" if robustness is None else str(robustness.model),
         robustness=(figures.deltas(robust),) if robust else (),
         robust_caption=reading.robust_words(robustness),
+        rates=() if rates is None else rate_pictures(rates, declared),
+        rate_caption="" if rates is None else rate_words(rates),
         presence=figures.presence(cohort.names, cohort.present),
-        tables=_tables(comparison, robustness, audit, diagnoses),
+        tables=_tables(comparison, robustness, rates, audit, diagnoses),
         losses=_losses(comparison),
         methods=methods_text(
             models=reading.taxonomies(comparison),
@@ -205,24 +209,20 @@ def _forest_caption(rows: Sequence[figures.Estimate]) -> str:
     return " ".join(parts)
 
 
-def _tables(comparison: Any, robustness: Any, audit: Any, diagnoses: Sequence[Any]) -> tuple[tuple[str, _Frame], ...]:
-    found = [("Every model", _frame(comparison.table()))]
+def _tables(
+    comparison: Any, robustness: Any, rates: Any, audit: Any, diagnoses: Sequence[Any]
+) -> tuple[tuple[str, Frame], ...]:
+    found = [("Every model", frame_of(comparison.table()))]
     if diagnoses:
-        found.append(("What each fusion makes of its sources", _frame(pd.concat([one.table() for one in diagnoses]))))
+        found.append(("What each fusion makes of its sources", frame_of(pd.concat([one.table() for one in diagnoses]))))
     if robustness is not None:
-        found.append(("Sources withheld", _frame(robustness.table())))
+        found.append(("Sources withheld", frame_of(robustness.table())))
+    if rates is not None:
+        found.append(("Sources missing at random", frame_of(rates.jointly.table())))
     if audit is not None:
         facts = pd.DataFrame(audit.facts, columns=["check", "measured"], dtype=str)
-        found.append(("Audit", _frame(facts)))
+        found.append(("Audit", frame_of(facts)))
     return tuple(found)
-
-
-def _frame(table: pd.DataFrame) -> _Frame:
-    shown = table.reset_index() if table.index.name else table
-    rows = tuple(
-        tuple(reading.true_minus(printed(cell)) for cell in row) for row in shown.itertuples(index=False, name=None)
-    )
-    return _Frame(tuple(str(column) for column in shown.columns), rows)
 
 
 def _losses(comparison: Any) -> tuple[Picture, ...]:

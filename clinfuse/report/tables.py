@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime
 import io
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 import docx
 import pandas as pd
 
 from clinfuse.report.html import RESEARCH_ONLY, clean, number, write_bytes, write_text
+from clinfuse.report.reading import true_minus
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
 _FIXED = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
@@ -28,6 +31,28 @@ _TEX = {
     "−": "$-$",
     "–": "--",
 }
+
+
+@final
+@dataclass(frozen=True)
+class Frame:
+    """A table as a page prints it.
+
+    Parameters
+    ----------
+    columns : tuple of str
+    rows : tuple of tuple of str
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def frame_of(table: pd.DataFrame) -> Frame:
+    """Give a table as a page prints it, its named index as the first column."""
+    shown = table.reset_index() if table.index.name else table
+    rows = tuple(tuple(true_minus(printed(cell)) for cell in row) for row in shown.itertuples(index=False, name=None))
+    return Frame(tuple(str(column) for column in shown.columns), rows)
 
 
 def write_tables(table: pd.DataFrame, folder: Path | str, name: str, *, caption: str = "") -> tuple[Path, ...]:

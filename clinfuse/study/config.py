@@ -14,6 +14,7 @@ from clinfuse.errors import ConfigError
 from clinfuse.study.rules import OPTIONS_OF, check_modalities, check_name, check_study, check_table_beside, refuse_name
 
 BEST_SINGLE = "best single"
+Reported = Literal["observed", "subsets", "rates"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -101,7 +102,7 @@ class MissingSection(Strict):
 
     hide: Annotated[float, Field(ge=0, lt=1)] | None = None
     max_refused: Annotated[float, Field(ge=0, le=1)] = 0.05
-    report: Annotated[tuple[Literal["observed", "subsets"], ...], Field(strict=False)] = ("observed", "subsets")
+    report: Annotated[tuple[Reported, ...], Field(strict=False)] = ("observed", "subsets")
 
 
 @final
@@ -141,9 +142,6 @@ class Study(Strict):
         "report.specificity": "sensitivity at a given specificity",
         "report.prevalence": "predictive values and net benefit at the clinic's own rate",
         "report.subgroups": "results by subgroup",
-    }
-    LATER_VALUES: ClassVar[Mapping[tuple[str, str], str]] = {
-        ("missing.report", "rates"): "a sweep over missing rates",
     }
 
     cohort: str
@@ -300,12 +298,6 @@ def _refuse_later(values: Mapping[str, Any]) -> None:
         section, key = place.split(".")
         if isinstance(values.get(section), Mapping) and key in values[section]:
             not_built(f"study.{place}", what)
-    for (place, value), what in Study.LATER_VALUES.items():
-        section, key = place.split(".")
-        written = values.get(section)
-        found = written.get(key, ()) if isinstance(written, Mapping) else ()
-        if isinstance(found, list) and value in found:
-            not_built(f'study.{place}, "{value}"', what)
 
 
 def _translated(kind: str, message: str, loc: list[str]) -> ConfigError:

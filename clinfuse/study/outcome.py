@@ -18,6 +18,7 @@ from clinfuse.evaluation.compare import CHOSEN_INSIDE, Comparison, compare
 from clinfuse.evaluation.diagnosis import Diagnosis, diagnose
 from clinfuse.evaluation.fitting import one_thread_each
 from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.rates import DropRates, drop_rates
 from clinfuse.evaluation.robustness import Robustness, robustness
 from clinfuse.evaluation.scores import both_classes, metric_rows
 from clinfuse.explain.attribution import attribute
@@ -45,6 +46,8 @@ class Outcome:
     audit : Audit
     diagnoses : tuple of Diagnosis
         Of every fusion, the declared one first.
+    rates : DropRates
+        Of every model; without curves where the study does not ask for rates.
     """
 
     run: RunFolder
@@ -52,6 +55,7 @@ class Outcome:
     robustness: Robustness
     audit: Audit
     diagnoses: tuple[Diagnosis, ...]
+    rates: DropRates
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -189,7 +193,8 @@ def _finish(work: Work, audited: Audit) -> Outcome:
     declared = comparison[work.study.primary]
     asked = "subsets" in work.study.missing.report
     withheld = robustness(declared, work.cohort, seed=work.study.seed) if asked else Robustness(declared.name, ())
-    outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison))
+    rates = _rates(work, comparison)
+    outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison), rates)
     write_json(work.run.path / "metrics.json", outcome.metrics)
     write_json(work.run.path / "diagnosis.json", [one.as_dict() for one in outcome.diagnoses])
     _write_tables(outcome, work)
@@ -206,6 +211,7 @@ def _finish(work: Work, audited: Audit) -> Outcome:
         comparison,
         work.run.report,
         robustness=shown,
+        rates=outcome.rates if outcome.rates.curves else None,
         title=work.study.report.title,
         run=known,
         audit=outcome.audit,
@@ -221,6 +227,12 @@ def diagnosed(comparison: Comparison) -> tuple[Diagnosis, ...]:
     fusions = {name: one for name, one in comparison.models.items() if one.multimodal and len(one.modalities) > 1}
     names = [name for name, one in fusions.items() if one.at_hand]
     return tuple(diagnose(comparison, name) for name in sorted(names, key=lambda name: name != comparison.primary))
+
+
+def _rates(work: Work, comparison: Comparison) -> DropRates:
+    if "rates" not in work.study.missing.report:
+        return DropRates((), "", 0, len(work.cohort))
+    return drop_rates(comparison.models, seed=work.study.seed)
 
 
 def explain_records(
@@ -297,12 +309,15 @@ def _write_tables(outcome: Outcome, work: Work) -> None:
         tables["diagnosis"] = pd.concat([one.table() for one in outcome.diagnoses])
     if outcome.robustness.rows:
         tables["withheld"] = outcome.robustness.table()
-    for file in (*folder.glob("withheld.*"), *folder.glob("diagnosis.*")):
+    if outcome.rates.curves:
+        tables["rates"] = outcome.rates.table()
+    for file in (one for name in ("withheld", "diagnosis", "rates") for one in folder.glob(f"{name}.*")):
         file.unlink()
     captions = {
         "models": f"Every model on held-out records. {outcome.comparison.answer.text}",
         "diagnosis": "What each fusion makes of its modalities, on held-out records.",
         "withheld": f"{work.study.primary}, sources withheld from the model.",
+        "rates": "Every model as sources go missing at random.",
     }
     for name, table in tables.items():
         for file in write_tables(table, folder, name, caption=captions[name]):

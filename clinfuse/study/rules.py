@@ -44,7 +44,7 @@ def check_study(study: Study) -> None:
         raise ConfigError(
             "CONFIG_VALUE",
             place="study.missing.report",
-            rule='"observed", the records as they are, and "subsets" beside it if wanted',
+            rule='"observed", the records as they are, and "subsets" and "rates" beside it if wanted',
             found='no "observed"',
             remedy='Add "observed".',
         )

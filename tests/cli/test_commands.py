@@ -80,11 +80,25 @@ def test_a_run_is_trained_fold_by_fold_then_reported_explained_and_tested(
     assert Path(page).exists()
     assert "V03" not in page
     assert main(["robustness", str(run), "--model", "late", "--json"]) == 0
-    rows = spoken(capsys)["rows"]
+    facts = spoken(capsys)
+    rows = facts["rows"]
+    assert facts["sentences"][0].startswith("Without ")
+    assert {curve["model"] for curve in facts["rates"]["curves"]} == {"labs", "signs", "late"}
+    assert (facts["observed"]["shortcut"], facts["complete"]["excluded"]) == (False, "0")
+    page_text = Path(facts["page"]).read_text(encoding="utf-8")
+    assert "Every set of sources" in page_text
+    assert "V03" not in page_text
+    assert "ERIKA" not in page_text
     assert [row["withheld"] for row in rows][:3] == [[], ["signs"], ["labs"]]
     assert rows[0]["auroc"]["low"] < rows[0]["auroc"]["value"] < rows[0]["auroc"]["high"]
     assert rows[0]["delta"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert (run / "tables" / "withheld-late.csv").exists()
+    assert main(["robustness", str(run), "--model", "late"]) == 0
+    screen = capsys.readouterr().out
+    assert screen.startswith("ROBUSTNESS late: what is left when sources are missing")
+    assert all(line.isascii() and len(line) <= 100 for line in screen.splitlines())
+    assert main(["robustness", str(run), "--model", "nobody"]) == 2
+    assert "ROBUSTNESS_MODEL" in capsys.readouterr().err
 
 
 def test_who_gives_the_way_back(study_file: Path, capsys: Said) -> None:

@@ -4,7 +4,7 @@ import pytest
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
-from clinfuse.evaluation.metrics import auroc
+from clinfuse.evaluation.metrics import auroc, calibration_slope
 from clinfuse.evaluation.robustness import robustness
 from clinfuse.training.late import LateFusion
 
@@ -60,6 +60,27 @@ def test_losing_the_strongest_costs_most_and_nothing_withheld_costs_nothing(thre
     assert table["withheld"].tolist()[0] == "nothing"
     assert len(table) == 14
     assert "m0" in str(found)
+
+
+def test_every_subset_has_a_calibration_where_it_is_asked_for(three):
+    cohort, cv = three
+    found = robustness(cv, cohort, calibration=True)
+    one = cv.withheld.select(withheld="m0")
+    row = next(row for row in found.of("all") if row.withheld == ("m0",))
+    assert row.calibration["calibration_slope"].value == pytest.approx(calibration_slope(one.y_true, one.scores))
+    assert row.calibration["calibration_intercept"].low < row.calibration["calibration_intercept"].high
+    assert {"slope (95 % CI)", "in the large (95 % CI)"} < set(found.table().columns)
+    assert robustness(cv, cohort).rows[0].calibration == {}
+    assert found.of("all")[0].as_dict()["calibration_slope"]["low"] < 1.5
+
+
+def test_sentences_say_what_the_interval_allows(three):
+    cohort, cv = three
+    said = robustness(cv, cohort).sentences
+    assert len(said) == 3
+    assert said[0].startswith("Without m0 the AUROC of LateFusion falls by 0.")
+    assert said[0].endswith(f"on the same {int(cohort.present.all(1).sum())} records that have every source.")
+    assert "no change of the AUROC of LateFusion is shown" in next(one for one in said if one.startswith("Without m2"))
 
 
 @pytest.mark.filterwarnings("ignore:.MODALITY_RARE")

@@ -108,7 +108,7 @@ def test_every_training_setting_is_a_training_option() -> None:
         ({"question": {"primary": ["lat", "best single"]}}, "CONFIG_NAME", "question.primary", "Did you mean 'late'"),
         ({"report": {"specificity": 0.9}}, "CONFIG_NOT_BUILT", "report.specificity", "Remove the line"),
         ({"report": {"subgroups": ["sex"]}}, "CONFIG_NOT_BUILT", "report.subgroups", "Remove the line"),
-        ({"missing": {"report": ["rates"]}}, "CONFIG_NOT_BUILT", "missing.report", "Remove the line"),
+        ({"missing": {"report": ["rates"]}}, "CONFIG_VALUE", "missing.report", 'Add "observed"'),
         ({"missing": {"report": ["subsets"]}}, "CONFIG_VALUE", "missing.report", 'Add "observed"'),
         ({"missing": {"report": []}}, "CONFIG_VALUE", "missing.report", 'Add "observed"'),
     ],

@@ -86,6 +86,18 @@ def test_subsets_are_reported_where_they_are_asked_for(study_file: Path) -> None
     assert "Sources withheld" not in work.run.report.read_text(encoding="utf-8")
 
 
+def test_rates_are_reported_where_they_are_asked_for(study_file: Path) -> None:
+    work = done_here(study_file)
+    assert finish(work).rates.curves == ()
+    assert "If sources go missing at random" not in work.run.report.read_text(encoding="utf-8")
+    asked = work.study.missing.model_copy(update={"report": ("observed", "rates")})
+    found = finish(prepare(work.study.model_copy(update={"missing": asked})))
+    assert {curve.model for curve in found.rates.of()} == {"labs", "signs", "late", "early"}
+    assert (found.rates.baseline, found.robustness.rows) == ("late", ())
+    assert (work.run.tables / "rates.csv").exists()
+    assert "If sources go missing at random" in work.run.report.read_text(encoding="utf-8")
+
+
 def test_no_file_of_a_run_holds_an_id_or_a_place(study_file: Path) -> None:
     work = done_here(study_file)
     finish(work)
