@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, final
@@ -304,6 +304,7 @@ def run_models(
     *,
     workers: int = 1,
     results: str | Path | None = None,
+    view: Callable[[Cohort, Fold], Cohort] = lambda cohort, fold: cohort,
     **running: Unpack[Running],
 ) -> dict[str, CrossValidation]:
     """Cross-validate several models on the same folds, sharing fits among the models of a fold.
@@ -316,6 +317,8 @@ def run_models(
     scheme : Scheme
     workers, results, running
         As for `cross_validate`; ``validation`` is the scheme's.
+    view : callable
+        Gives the same records as one fold is to see them, with more missing; not together with ``results``.
 
     Returns
     -------
@@ -329,7 +332,7 @@ def run_models(
     jobs = []
     for fold in dealt:
         kept = {name: folders[fold.repeat, fold.number, name] for name in models} if folders else {}
-        jobs.append(Job(records, models, fold, scheme, kept))
+        jobs.append(Job(view(records, fold), models, fold, scheme, kept))
     fitted = run_jobs(jobs, workers=workers, redo=running.get("redo", False), progress=running.get("progress", silent))
     result = {}
     for name in models:
