@@ -140,14 +140,19 @@ def explain(
 def robustness(
     run: Run,
     model: Annotated[str, typer.Option("--model", help="A model of the study; by default the declared one.")] = "",
+    regret: Annotated[bool, typer.Option("--regret", help="Also train on every set of sources alone.")] = False,
+    workers: Workers = 0,
+    *,
+    yes: Yes = False,
     private: Private = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Say what is left of a model when sources are missing, on held-out records; nothing is trained."""
+    """Say what is left of a model when sources are missing, on held-out records; only --regret trains."""
     from clinfuse.cli.robustness import run_robustness
 
-    run_robustness(run, model=model, private=private, screen=Screen(quiet, as_json))
+    screen = Screen(quiet, as_json)
+    run_robustness(run, model=model, regretting=regret, workers=workers, yes=yes, private=private, screen=screen)
 
 
 @app.command()

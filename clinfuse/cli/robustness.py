@@ -10,17 +10,29 @@ import pandas as pd
 
 from clinfuse.cli import summary
 from clinfuse.cli.commands import opened
-from clinfuse.cli.screen import WIDTH, Screen
+from clinfuse.cli.screen import WIDTH, Screen, ask
+from clinfuse.evaluation.compare import Comparison
+from clinfuse.evaluation.regret import Regret, plan_regret, regret
 from clinfuse.evaluation.robustness_study import RobustnessStudy, study_robustness
 from clinfuse.report.robustness import write_robustness_report
 from clinfuse.report.tables import write_tables
 from clinfuse.study.outcome import one_way, read_comparison
+from clinfuse.study.pool import default_workers
 from clinfuse.study.work import Work
 
 _LEFT = 36
 
 
-def run_robustness(run: Path, *, model: str, private: Path | None, screen: Screen) -> None:
+def run_robustness(
+    run: Path,
+    *,
+    model: str,
+    private: Path | None,
+    screen: Screen,
+    regretting: bool = False,
+    workers: int = 0,
+    yes: bool = False,
+) -> None:
     """Show and write what is left of a model when sources are withheld, missing at random, or were really missing."""
     work = opened(run, private)
     chosen = model or work.study.primary
@@ -28,17 +40,44 @@ def run_robustness(run: Path, *, model: str, private: Path | None, screen: Scree
     screen.note("looking up what every model said when sources were withheld")
     with one_way(work):
         found = study_robustness(comparison.models, work.cohort, model=chosen, seed=work.study.seed)
-        page, tables = _write(found, work)
+        regrets = _regret(work, comparison, chosen, workers, yes, screen) if regretting else ()
+        page, tables = _write(found, regrets, work)
     facts = {**found.as_dict(), "page": summary.shown(page), "tables": [summary.shown(one) for one in tables]}
-    screen.show(robustness_screen(found, page), facts)
+    for one in regrets:
+        facts["regret"] = one.as_dict()
+    screen.show(robustness_screen(found, page, regrets), facts)
 
 
-def _write(found: RobustnessStudy, work: Work) -> tuple[Path, tuple[Path, ...]]:
+def _regret(
+    work: Work, comparison: Comparison, chosen: str, workers: int, yes: bool, screen: Screen
+) -> tuple[Regret, ...]:
+    """The regret of a fusion, once somebody has agreed to what it costs; nothing where nobody has."""
+    plan = plan_regret(comparison[chosen], work.models[chosen])
+    count = workers or default_workers()
+    about = summary.duration(plan.seconds / min(count, len(comparison[chosen].folds)))
+    screen.note(f"regret: {plan.sets} sets of sources, {plan.fits} fits, about {about} with {count} processes")
+    if plan.fits and not ask("Train them? What is finished is kept.", yes=yes):
+        screen.note("regret: not trained; repeat with --yes")
+        return ()
+    folder = work.run.path / "robustness" / "regret" / chosen
+    with screen.progress("regret") as advance:
+        found = regret(
+            comparison.models,
+            work.models[chosen],
+            model=chosen,
+            workers=count,
+            results=folder,
+            progress=lambda done, total, text: advance(done, total),
+        )
+    return (found,)
+
+
+def _write(found: RobustnessStudy, regrets: tuple[Regret, ...], work: Work) -> tuple[Path, tuple[Path, ...]]:
     described = work.run.read()
     known = {"run": described["hashes"]["config"][:6], "seed": work.study.seed, "data": described["hashes"]["data"]}
     folder = work.run.path / "robustness"
     title = work.study.report.title
-    page = write_robustness_report(found, folder / f"{found.model}.html", title=title, run=known)
+    page = write_robustness_report(found, folder / f"{found.model}.html", regrets=regrets, title=title, run=known)
     own = replace(found.rates, curves=tuple(one for one in found.rates.curves if one.model == found.model))
     tables = {
         f"withheld-{found.model}": (found.subsets.table(), "sources withheld from the model."),
@@ -46,13 +85,15 @@ def _write(found: RobustnessStudy, work: Work) -> tuple[Path, tuple[Path, ...]]:
         f"patterns-{found.model}": (found.observed.table(), "records by the sources they have."),
         f"excluded-{found.model}": (found.complete.table(), "whom an analysis of complete records leaves out."),
     }
+    words = "left with some sources, against models trained on these alone."
+    tables |= {f"regret-{found.model}": (one.table(), words) for one in regrets}
     written: list[Path] = []
-    for name, (table, words) in tables.items():
-        written += write_tables(table, work.run.tables, name, caption=f"{found.model}, {words}")
+    for name, (table, caption) in tables.items():
+        written += write_tables(table, work.run.tables, name, caption=f"{found.model}, {caption}")
     return page, tuple(written)
 
 
-def robustness_screen(found: RobustnessStudy, page: Path) -> str:
+def robustness_screen(found: RobustnessStudy, page: Path, regrets: tuple[Regret, ...] = ()) -> str:
     """Text of the screen: plain ASCII, at most 100 columns.
 
     Parameters
@@ -60,13 +101,16 @@ def robustness_screen(found: RobustnessStudy, page: Path) -> str:
     found : RobustnessStudy
     page : Path
         That was written.
+    regrets : tuple of Regret
+        Where it was asked for.
     """
     parts = [
         [summary.plain(f"ROBUSTNESS {found.model}: what is left when sources are missing")],
         _subsets(found),
         _rates(found),
         _table("PATTERN", found.observed.table()),
-        [line for text in found.sentences for line in summary.block("", text)],
+        *(_table("LEFT WITH", one.table()) for one in regrets),
+        [line for text in (*found.sentences, *(one.sentence for one in regrets)) for line in summary.block("", text)],
         summary.pairs("OPEN", [("page", summary.shown(page))]),
         [summary.RESEARCH_ONLY],
     ]

@@ -60,6 +60,8 @@ class CrossValidation:
         Of every record when it was held out, with nothing withheld.
     withheld : Predictions
         The same for every subset of the model's modalities, the full one included.
+    scheme : Scheme
+        How patients were dealt out.
     seed : int
         That patients were dealt out with, and that every bootstrap of these predictions starts from.
     taxonomy : str
@@ -85,7 +87,8 @@ class CrossValidation:
     def __init__(self, name: str, cohort: Cohort, tasks: Mapping[tuple[int, int], _Task], *, everyone: Cohort) -> None:
         self.name = name
         self.cohort = cohort
-        self.seed = next(iter(tasks.values())).scheme.seed
+        self.scheme = next(iter(tasks.values())).scheme
+        self.seed = self.scheme.seed
         self._everyone = everyone
         self._tasks = dict(tasks)
         self.withheld = _in_order([task.predictions for task in self._tasks.values()])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,12 @@ _COLUMNS = (
 
 
 def write_robustness_report(
-    study: Any, path: Path | str, *, title: str = "", run: Mapping[str, Any] | None = None
+    study: Any,
+    path: Path | str,
+    *,
+    regrets: Sequence[Any] = (),
+    title: str = "",
+    run: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the page of a robustness study.
 
@@ -36,6 +41,8 @@ def write_robustness_report(
         Of `clinfuse.evaluation.robustness_study.study_robustness`.
     path : Path or str
         Of the HTML file; its folder is made where it is missing.
+    regrets : sequence of Regret
+        Where models were trained on subsets alone.
     title : str
         Of the study.
     run : mapping, optional
@@ -51,10 +58,12 @@ def write_robustness_report(
     StorageError
         ``REPORT_WRITE``.
     """
-    return write_text(path, robustness_page(study, title=title, run=run))
+    return write_text(path, robustness_page(study, regrets=regrets, title=title, run=run))
 
 
-def robustness_page(study: Any, *, title: str = "", run: Mapping[str, Any] | None = None) -> str:
+def robustness_page(
+    study: Any, *, regrets: Sequence[Any] = (), title: str = "", run: Mapping[str, Any] | None = None
+) -> str:
     """Give the text of the page."""
     rows = study.subsets.of("complete") or study.subsets.of("all")
     which = "that have every source" if study.subsets.of("complete") else "with what they have"
@@ -65,6 +74,7 @@ def robustness_page(study: Any, *, title: str = "", run: Mapping[str, Any] | Non
         model=study.model,
         meta=tuple((name, str(value)[:12]) for name, value in (run or {}).items()),
         sentences=tuple(true_minus(text) for text in study.sentences if text != study.observed.sentence),
+        regrets=tuple((true_minus(one.sentence), frame_of(one.table())) for one in regrets),
         presence=true_minus(study.observed.sentence),
         shortcut=study.observed.shortcut,
         subsets=(curves.subset_bars(rows[:_MOST_SUBSETS]),) if rows else (),
