@@ -141,7 +141,7 @@ def robustness(
     run: Run,
     model: Annotated[str, typer.Option("--model", help="A model of the study; by default the declared one.")] = "",
     regret: Annotated[bool, typer.Option("--regret", help="Also train on every set of sources alone.")] = False,
-    workers: Workers = 0,
+    damage: Annotated[bool, typer.Option("--damage", help="Also spoil inputs: parts lost, noise, shifts.")] = False,
     *,
     yes: Yes = False,
     private: Private = None,
@@ -149,10 +149,11 @@ def robustness(
     as_json: Json = False,
 ) -> None:
     """Say what is left of a model when sources are missing, on held-out records; only --regret trains."""
-    from clinfuse.cli.robustness import run_robustness
+    from clinfuse.cli.robustness import Further, run_robustness
 
     screen = Screen(quiet, as_json)
-    run_robustness(run, model=model, regretting=regret, workers=workers, yes=yes, private=private, screen=screen)
+    further = Further(regret=regret, damage=damage, yes=yes)
+    run_robustness(run, model=model, further=further, private=private, screen=screen)
 
 
 @app.command()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import final
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from clinfuse.cli import summary
 from clinfuse.cli.commands import opened
 from clinfuse.cli.screen import WIDTH, Screen, ask
 from clinfuse.evaluation.compare import Comparison
+from clinfuse.evaluation.damaged import Damaged, damaged
 from clinfuse.evaluation.regret import Regret, plan_regret, regret
 from clinfuse.evaluation.robustness_study import RobustnessStudy, study_robustness
 from clinfuse.report.robustness import write_robustness_report
@@ -23,15 +25,26 @@ from clinfuse.study.work import Work
 _LEFT = 36
 
 
+@final
+@dataclass(frozen=True)
+class Further:
+    """What is asked for beside what the held-out predictions say.
+
+    Parameters
+    ----------
+    regret, damage : bool
+        Whether to train on every set of sources alone; whether to spoil inputs.
+    yes : bool
+        Whether what it costs is agreed to.
+    """
+
+    regret: bool = False
+    damage: bool = False
+    yes: bool = False
+
+
 def run_robustness(
-    run: Path,
-    *,
-    model: str,
-    private: Path | None,
-    screen: Screen,
-    regretting: bool = False,
-    workers: int = 0,
-    yes: bool = False,
+    run: Path, *, model: str, private: Path | None, screen: Screen, further: Further = Further()
 ) -> None:
     """Show and write what is left of a model when sources are withheld, missing at random, or were really missing."""
     work = opened(run, private)
@@ -40,23 +53,30 @@ def run_robustness(
     screen.note("looking up what every model said when sources were withheld")
     with one_way(work):
         found = study_robustness(comparison.models, work.cohort, model=chosen, seed=work.study.seed)
-        regrets = _regret(work, comparison, chosen, workers, yes, screen) if regretting else ()
-        page, tables = _write(found, regrets, work)
+        regrets = _regret(work, comparison, chosen, further, screen) if further.regret else ()
+        spoiled = (_damaged(comparison, chosen, screen),) if further.damage else ()
+        page, tables = _write(found, (*regrets, *spoiled), work)
     facts = {**found.as_dict(), "page": summary.shown(page), "tables": [summary.shown(one) for one in tables]}
-    for one in regrets:
-        facts["regret"] = one.as_dict()
-    screen.show(robustness_screen(found, page, regrets), facts)
+    facts |= {_word(one): one.as_dict() for one in (*regrets, *spoiled)}
+    screen.show(robustness_screen(found, page, (*regrets, *spoiled)), facts)
 
 
-def _regret(
-    work: Work, comparison: Comparison, chosen: str, workers: int, yes: bool, screen: Screen
-) -> tuple[Regret, ...]:
+def _word(one: Regret | Damaged) -> str:
+    return "regret" if isinstance(one, Regret) else "damage"
+
+
+def _damaged(comparison: Comparison, chosen: str, screen: Screen) -> Damaged:
+    with screen.progress("spoiling inputs") as advance:
+        return damaged(comparison[chosen], progress=advance)
+
+
+def _regret(work: Work, comparison: Comparison, chosen: str, further: Further, screen: Screen) -> tuple[Regret, ...]:
     """The regret of a fusion, once somebody has agreed to what it costs; nothing where nobody has."""
     plan = plan_regret(comparison[chosen], work.models[chosen])
-    count = workers or default_workers()
+    count = default_workers()
     about = summary.duration(plan.seconds / min(count, len(comparison[chosen].folds)))
     screen.note(f"regret: {plan.sets} sets of sources, {plan.fits} fits, about {about} with {count} processes")
-    if plan.fits and not ask("Train them? What is finished is kept.", yes=yes):
+    if plan.fits and not ask("Train them? What is finished is kept.", yes=further.yes):
         screen.note("regret: not trained; repeat with --yes")
         return ()
     folder = work.run.path / "robustness" / "regret" / chosen
@@ -72,28 +92,34 @@ def _regret(
     return (found,)
 
 
-def _write(found: RobustnessStudy, regrets: tuple[Regret, ...], work: Work) -> tuple[Path, tuple[Path, ...]]:
+def _write(found: RobustnessStudy, further: Sequence[Regret | Damaged], work: Work) -> tuple[Path, tuple[Path, ...]]:
     described = work.run.read()
     known = {"run": described["hashes"]["config"][:6], "seed": work.study.seed, "data": described["hashes"]["data"]}
-    folder = work.run.path / "robustness"
-    title = work.study.report.title
-    page = write_robustness_report(found, folder / f"{found.model}.html", regrets=regrets, title=title, run=known)
+    page = write_robustness_report(
+        found,
+        work.run.path / "robustness" / f"{found.model}.html",
+        regrets=[one for one in further if isinstance(one, Regret)],
+        damages=[one for one in further if isinstance(one, Damaged)],
+        title=work.study.report.title,
+        run=known,
+    )
     own = replace(found.rates, curves=tuple(one for one in found.rates.curves if one.model == found.model))
     tables = {
-        f"withheld-{found.model}": (found.subsets.table(), "sources withheld from the model."),
-        f"rates-{found.model}": (own.table(), "sources missing at random."),
-        f"patterns-{found.model}": (found.observed.table(), "records by the sources they have."),
-        f"excluded-{found.model}": (found.complete.table(), "whom an analysis of complete records leaves out."),
+        "withheld": (found.subsets.table(), "sources withheld from the model."),
+        "rates": (own.table(), "sources missing at random."),
+        "patterns": (found.observed.table(), "records by the sources they have."),
+        "excluded": (found.complete.table(), "whom an analysis of complete records leaves out."),
     }
-    words = "left with some sources, against models trained on these alone."
-    tables |= {f"regret-{found.model}": (one.table(), words) for one in regrets}
+    words = {"regret": "left with some sources, against models trained on these alone.", "damage": "inputs spoiled."}
+    tables |= {_word(one): (one.table(), words[_word(one)]) for one in further}
     written: list[Path] = []
     for name, (table, caption) in tables.items():
-        written += write_tables(table, work.run.tables, name, caption=f"{found.model}, {caption}")
+        words_of = f"{found.model}, {caption}"
+        written += write_tables(table, work.run.tables, f"{name}-{found.model}", caption=words_of)
     return page, tuple(written)
 
 
-def robustness_screen(found: RobustnessStudy, page: Path, regrets: tuple[Regret, ...] = ()) -> str:
+def robustness_screen(found: RobustnessStudy, page: Path, further: Sequence[Regret | Damaged] = ()) -> str:
     """Text of the screen: plain ASCII, at most 100 columns.
 
     Parameters
@@ -101,16 +127,16 @@ def robustness_screen(found: RobustnessStudy, page: Path, regrets: tuple[Regret,
     found : RobustnessStudy
     page : Path
         That was written.
-    regrets : tuple of Regret
-        Where it was asked for.
+    further : sequence of Regret or Damaged
+        What was asked for beside it.
     """
     parts = [
         [summary.plain(f"ROBUSTNESS {found.model}: what is left when sources are missing")],
         _subsets(found),
         _rates(found),
         _table("PATTERN", found.observed.table()),
-        *(_table("LEFT WITH", one.table()) for one in regrets),
-        [line for text in (*found.sentences, *(one.sentence for one in regrets)) for line in summary.block("", text)],
+        *(_table("LEFT WITH" if isinstance(one, Regret) else "SOURCE", one.table()) for one in further),
+        [line for text in (*found.sentences, *(one.sentence for one in further)) for line in summary.block("", text)],
         summary.pairs("OPEN", [("page", summary.shown(page))]),
         [summary.RESEARCH_ONLY],
     ]

@@ -30,6 +30,7 @@ def write_robustness_report(
     path: Path | str,
     *,
     regrets: Sequence[Any] = (),
+    damages: Sequence[Any] = (),
     title: str = "",
     run: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -43,6 +44,8 @@ def write_robustness_report(
         Of the HTML file; its folder is made where it is missing.
     regrets : sequence of Regret
         Where models were trained on subsets alone.
+    damages : sequence of Damaged
+        Where inputs were spoiled.
     title : str
         Of the study.
     run : mapping, optional
@@ -58,11 +61,16 @@ def write_robustness_report(
     StorageError
         ``REPORT_WRITE``.
     """
-    return write_text(path, robustness_page(study, regrets=regrets, title=title, run=run))
+    return write_text(path, robustness_page(study, regrets=regrets, damages=damages, title=title, run=run))
 
 
 def robustness_page(
-    study: Any, *, regrets: Sequence[Any] = (), title: str = "", run: Mapping[str, Any] | None = None
+    study: Any,
+    *,
+    regrets: Sequence[Any] = (),
+    damages: Sequence[Any] = (),
+    title: str = "",
+    run: Mapping[str, Any] | None = None,
 ) -> str:
     """Give the text of the page."""
     rows = study.subsets.of("complete") or study.subsets.of("all")
@@ -75,6 +83,7 @@ def robustness_page(
         meta=tuple((name, str(value)[:12]) for name, value in (run or {}).items()),
         sentences=tuple(true_minus(text) for text in study.sentences if text != study.observed.sentence),
         regrets=tuple((true_minus(one.sentence), frame_of(one.table())) for one in regrets),
+        damages=tuple((true_minus(one.sentence), frame_of(one.table())) for one in damages),
         presence=true_minus(study.observed.sentence),
         shortcut=study.observed.shortcut,
         subsets=(curves.subset_bars(rows[:_MOST_SUBSETS]),) if rows else (),

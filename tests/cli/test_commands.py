@@ -97,10 +97,13 @@ def test_a_run_is_trained_fold_by_fold_then_reported_explained_and_tested(
     screen = capsys.readouterr().out
     assert screen.startswith("ROBUSTNESS late: what is left when sources are missing")
     assert all(line.isascii() and len(line) <= 100 for line in screen.splitlines())
-    assert main(["robustness", str(run), "--regret", "--yes", "--workers", "1", "--json"]) == 0
+    assert main(["robustness", str(run), "--regret", "--damage", "--yes", "--json"]) == 0
     facts = spoken(capsys)
     assert [row["kept"] for row in facts["regret"]["rows"]] == [["labs"], ["signs"]]
-    assert "Against models trained on these sources alone" in Path(facts["page"]).read_text(encoding="utf-8")
+    assert {row["damage"] for row in facts["damage"]["rows"]} == {"cells emptied", "columns exchanged"}
+    page_text = Path(facts["page"]).read_text(encoding="utf-8")
+    assert "Against models trained on these sources alone" in page_text
+    assert "Inputs that are spoiled" in page_text
     assert main(["robustness", str(run), "--model", "nobody"]) == 2
     assert "ROBUSTNESS_MODEL" in capsys.readouterr().err
 
