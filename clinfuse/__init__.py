@@ -25,7 +25,9 @@ _HOMES = {
     "Signal": "clinfuse.io.values",
     "Encoder": "clinfuse.encoders.base",
     "EncoderChoice": "clinfuse.encoders.choice",
-    "Operator": "clinfuse.fusion.operators",
+    "Operator": "clinfuse.fusion.operators.base",
+    "OperatorChoice": "clinfuse.fusion.choice",
+    "TokenOperator": "clinfuse.fusion.operators.base",
     "FusionClassifier": "clinfuse.training.classifiers",
     "Unimodal": "clinfuse.training.unimodal",
     "EarlyFusion": "clinfuse.training.early",
@@ -47,7 +49,7 @@ _HOMES = {
     "attribute": "clinfuse.explain.attribution",
     "write_study_report": "clinfuse.report.study",
     "write_patient_report": "clinfuse.report.patient",
-    "register": "clinfuse.encoders.choice",
+    "register": "clinfuse.fusion.register",
     "ClinfuseError": "clinfuse.errors",
 }
 _MODULES = {"errors": "clinfuse.errors", "metrics": "clinfuse.evaluation.metrics", "splits": "clinfuse.training.splits"}

@@ -22,7 +22,7 @@ def modules() -> list[str]:
 @pytest.mark.parametrize("module", modules())
 def test_examples_print_what_they_say(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    # An example registers an encoder; other tests count the ones there are.
+    # Examples register parts; other tests count the ones there are.
     monkeypatch.setattr(choice, "_ENCODERS", dict(choice._ENCODERS))
     failed, tried = doctest.testmod(importlib.import_module(module), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert failed == 0

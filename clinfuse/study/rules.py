@@ -182,7 +182,7 @@ def _learners() -> tuple[str, ...]:
 
 
 def _operators() -> tuple[str, ...]:
-    from clinfuse.fusion.operators import operator_names
+    from clinfuse.fusion.choice import operator_names
 
     return operator_names()
 

@@ -18,14 +18,14 @@ from clinfuse.encoders.base import Encoder
 from clinfuse.encoders.choice import EncoderChoice, build_encoder, default_encoder
 from clinfuse.encoders.table import TablePreparation
 from clinfuse.errors import ConfigError, StorageError
-from clinfuse.fusion.operators import build_operator
+from clinfuse.fusion.choice import OperatorChoice, build_operator, resolved
 from clinfuse.training.blocks import feature_preparation
 from clinfuse.training.classifiers import Explainable, FusionClassifier, explained, refuse_single
 from clinfuse.training.contrastive import DualEncoder
 from clinfuse.training.encoded import Encoded
 from clinfuse.training.loop import Epoch, TrainingRows, train
 from clinfuse.training.models import choice_from_state, choice_state, prepared_table
-from clinfuse.training.networks import JointNetwork, RawTable, embed
+from clinfuse.training.networks import JointNetwork, RawTable
 from clinfuse.training.objective import Objective
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.seeds import derived_seed, quiet_torch
@@ -33,14 +33,13 @@ from clinfuse.training.single import network_encoder, training_correction, train
 from clinfuse.training.taxonomy import FusionInput, fusion_class
 
 RAW = "as it is"
-_FUSED = 32
 _PREDICTION_BATCH = 64
 
 
 class _TrainedTogether(FusionClassifier):
     """What joint and hybrid fusion share: one network, trained with one loss."""
 
-    combine: str
+    combine: str | OperatorChoice
     kind: str
     encoders: Mapping[str, Any] | None
     single_heads: bool
@@ -69,6 +68,7 @@ class _TrainedTogether(FusionClassifier):
         tables = {name: prepared_table(cohort, name, p) for name, p in self.tables_.items()}
         data = TrainingRows(cohort, labels, tables)
         self.choices_ = {m.name: self._choice(m.kind, m.name) for m in cohort.modalities}
+        self.operator_ = resolved(self.combine, tuple(m.kind for m in cohort.modalities))
         seed = derived_seed(self.seed, type(self).__name__, self.combine)
         options = self.options
         with quiet_torch(seed, options.threads):
@@ -119,7 +119,7 @@ class _TrainedTogether(FusionClassifier):
                 RawTable(width) if choice == RAW else network_encoder(choice, cohort, name, width, seed=self.seed)
             )
         widths = tuple(encoder.features for encoder in encoders.values())
-        operator = build_operator(self.combine, widths, features=_FUSED, seed=derived_seed(self.seed, "operator"))
+        operator = build_operator(self.operator_, widths, seed=derived_seed(self.seed, "operator"))
         return JointNetwork(
             encoders, operator, len(self.prior_), dropout=self.options.dropout, single_heads=self.single_heads
         )
@@ -146,16 +146,18 @@ class _TrainedTogether(FusionClassifier):
         cohort = cohort.without(*(name for name in cohort.names if name not in names))
         result = {}
         for name in names:
-            encoder = self.network_.encoders[self.network_.names.index(name)]
             only = cohort.without(*(other for other in names if other != name))
             rows = np.flatnonzero(only.present[:, 0])
-            values = np.zeros((len(cohort), cast("Encoder", encoder).features))
+            values = self.network_.nothing(name, len(cohort)).double().numpy()
             with torch.no_grad():
                 for start in range(0, len(rows), _PREDICTION_BATCH):
                     chosen = rows[start : start + _PREDICTION_BATCH]
                     inputs, masks = self._inputs(only, chosen)
                     mask = masks.get(name, torch.zeros(0, dtype=torch.bool))
-                    values[chosen] = embed(encoder, inputs[name], mask).double().numpy()
+                    encoded = self.network_.embed(name, inputs[name], mask).double().numpy()
+                    if start == 0:
+                        values = np.zeros((len(cohort), *encoded.shape[1:]))
+                    values[chosen] = encoded
             result[name] = values
         return result
 
@@ -164,10 +166,9 @@ class _TrainedTogether(FusionClassifier):
 
     def _decide(self, values: dict[str, np.ndarray], present: np.ndarray) -> np.ndarray:
         z = []
-        for name, encoder in zip(self.network_.names, self.network_.encoders, strict=True):
-            value = values[name]
-            width = cast("Encoder", encoder).features
-            z.append(torch.from_numpy(value if value.shape[1] else np.zeros((len(value), width))))
+        for name in self.network_.names:
+            value = torch.from_numpy(values[name])
+            z.append(value if value.shape[1] else self.network_.nothing(name, len(value)).double())
         with torch.no_grad():
             return self.decider_.decision(z, torch.from_numpy(present)).numpy() + self.correction_
 
@@ -182,12 +183,12 @@ class _TrainedTogether(FusionClassifier):
             size = len(given[0])
             seen = dict(zip(order, given, strict=True))
             z = []
-            for name, encoder in zip(network.names, network.encoders, strict=True):
+            for name in network.names:
                 if name not in seen:
-                    z.append(torch.zeros((size, cast("Encoder", encoder).features), dtype=torch.float64))
+                    z.append(network.nothing(name, size).double())
                     continue
                 windows = masks[name].expand(size, -1) if name in masks else torch.zeros(0, dtype=torch.bool)
-                z.append(embed(encoder, seen[name].float(), windows).double())
+                z.append(network.embed(name, seen[name].float(), windows).double())
             logits = self.decider_.decision(z, mask.expand(size, -1)) + correction
             return explained(logits, multilabel=self.multilabel_)
 
@@ -220,7 +221,8 @@ class _TrainedTogether(FusionClassifier):
             )
         encoders = zip(self.network_.names, self.network_.encoders, strict=True)
         return {
-            "combine": self.combine,
+            "combine": self.combine if isinstance(self.combine, str) else asdict(self.combine),
+            "operator": asdict(self.operator_),
             "kind": self.kind,
             "dropout": self.options.dropout,
             "choices": {name: choice_state(choice) for name, choice in self.choices_.items()},
@@ -233,7 +235,10 @@ class _TrainedTogether(FusionClassifier):
         }
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        self.combine, self.kind = state["combine"], state["kind"]
+        self.operator_ = OperatorChoice(**state["operator"])
+        asked = state["combine"]
+        self.combine = asked if isinstance(asked, str) else OperatorChoice(**asked)
+        self.kind = state["kind"]
         self.choices_ = {name: choice_from_state(choice) for name, choice in state["choices"].items()}
         encoders: dict[str, Encoder] = {
             name: RawTable(features)
@@ -242,7 +247,7 @@ class _TrainedTogether(FusionClassifier):
             for name, (shape, features) in state["shapes"].items()
         }
         widths = tuple(encoder.features for encoder in encoders.values())
-        operator = build_operator(self.combine, widths, features=_FUSED, seed=0)
+        operator = build_operator(self.operator_, widths, seed=0)
         network = JointNetwork(
             encoders, operator, len(self.prior_), dropout=state["dropout"], single_heads=self.single_heads
         )
@@ -261,8 +266,9 @@ class JointFusion(_TrainedTogether):
 
     Parameters
     ----------
-    combine : {"concat", "mean", "gated"}
-        The operator; `clinfuse.fusion.operators.operator_names` lists all.
+    combine : str or OperatorChoice
+        The operator by name, such as ``"concat"`` or ``"gated"``, or with its width and options;
+        `clinfuse.fusion.operators.operator_names` lists all.
     kind : {"I", "II"}
         Type I gives every modality a trained extractor; type II lets tables in as they are.
     encoders : mapping of str to str, EncoderChoice or callable, optional
@@ -290,7 +296,7 @@ class JointFusion(_TrainedTogether):
     def __init__(
         self,
         *,
-        combine: str = "concat",
+        combine: str | OperatorChoice = "concat",
         kind: Literal["I", "II"] = "I",
         encoders: Mapping[str, Any] | None = None,
         pretraining: DualEncoder | None = None,
@@ -329,7 +335,7 @@ class HybridFusion(_TrainedTogether):
 
     Parameters
     ----------
-    combine : {"concat", "mean", "gated"}
+    combine : str or OperatorChoice
     encoders : mapping of str to str, EncoderChoice or callable, optional
     pretraining : DualEncoder, optional
     frozen : bool
@@ -349,7 +355,7 @@ class HybridFusion(_TrainedTogether):
     def __init__(
         self,
         *,
-        combine: str = "concat",
+        combine: str | OperatorChoice = "concat",
         encoders: Mapping[str, Any] | None = None,
         pretraining: DualEncoder | None = None,
         frozen: bool = False,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from clinfuse.encoders.base import Encoder, pool_windows
-from clinfuse.fusion.operators import Operator
+from clinfuse.fusion.operators.base import Operator, TokenOperator, pooled
 
 
 def embed(encoder: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
@@ -36,6 +36,35 @@ def embed(encoder: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
     encoded = encoder(flat[kept])
     z = encoded.new_zeros((len(flat), encoded.shape[1])).masked_scatter(kept[:, None], encoded)
     return pool_windows(z.unflatten(0, mask.shape), mask)
+
+
+def embed_tokens(encoder: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
+    """Give the embeddings of the parts of every record's input; a record's windows follow each other.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    x : Tensor of float32, (batch, ...)
+        As `embed` takes it.
+    mask : Tensor of bool, (batch, windows)
+        Which windows exist; empty where the modality has no windows.
+
+    Returns
+    -------
+    Tensor of float32, (batch, tokens, features + 1)
+        The last column is 1 where the token exists, else the whole token is 0.
+    """
+    parts = cast("Encoder", encoder)
+    if mask.numel() == 0:
+        return _marked(parts.tokens(x))
+    flat, kept = x.flatten(0, 1), mask.flatten()
+    encoded = _marked(parts.tokens(flat[kept]))
+    z = encoded.new_zeros((len(flat), *encoded.shape[1:])).masked_scatter(kept[:, None, None], encoded)
+    return z.unflatten(0, mask.shape).flatten(1, 2)
+
+
+def _marked(tokens: Tensor) -> Tensor:
+    return torch.cat([tokens, torch.ones_like(tokens[..., :1])], -1)
 
 
 @final
@@ -133,6 +162,9 @@ class SingleNetwork(TrainableNetwork):
 class JointNetwork(TrainableNetwork):
     """Encoders of several modalities, the operator that fuses them and a head, trained together.
 
+    What an encoder gives is one embedding per record, (batch, features), or, where the operator needs tokens, those of
+    its parts, (batch, tokens, features + 1), the last column saying which exist.
+
     Parameters
     ----------
     encoders : mapping of str to Encoder
@@ -162,35 +194,63 @@ class JointNetwork(TrainableNetwork):
         """Give every modality's encoder."""
         return dict(zip(self.names, self.encoders, strict=True))
 
+    def embed(self, name: str, x: Tensor, mask: Tensor) -> Tensor:
+        """Give what the encoder of a modality gives of records that have it.
+
+        Parameters
+        ----------
+        name : str
+        x : Tensor of float32, (batch, ...)
+        mask : Tensor of bool, (batch, windows)
+            Which windows exist; empty where the modality has no windows.
+        """
+        encoder = self.encoders[self.names.index(name)]
+        return embed_tokens(encoder, x, mask) if self.operator.needs == "tokens" else embed(encoder, x, mask)
+
+    def nothing(self, name: str, records: int) -> Tensor:
+        """Give what stands where no record has a modality, zeros of float32."""
+        width = cast("Encoder", self.encoders[self.names.index(name)]).features
+        return torch.zeros((records, 1, width + 1) if self.operator.needs == "tokens" else (records, width))
+
     def embed_present(self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor) -> list[Tensor]:
-        """Give each modality's embeddings (batch, features), zeros where absent: only present rows are encoded."""
+        """Give what each modality's encoder gives, zeros where absent: only present rows are encoded."""
         result = []
-        for column, (name, encoder) in enumerate(zip(self.names, self.encoders, strict=True)):
+        for column, name in enumerate(self.names):
             rows = present[:, column]
             mask = masks.get(name, torch.zeros(0, dtype=torch.bool))
-            width = cast("Encoder", encoder).features
-            z = torch.zeros((len(present), width), device=present.device)
+            z = self.nothing(name, len(present)).to(present.device)
             if bool(rows.any()):
-                z = z.masked_scatter(
-                    rows[:, None], embed(encoder, inputs[name][rows], mask[rows] if len(mask) else mask)
-                )
+                encoded = self.embed(name, inputs[name][rows], mask[rows] if len(mask) else mask)
+                z = z.new_zeros((len(present), *encoded.shape[1:]))
+                z = z.masked_scatter(rows.reshape(-1, *[1] * (z.ndim - 1)), encoded)
             result.append(z)
         return result
 
+    def vectors(self, z: list[Tensor]) -> list[Tensor]:
+        """Give one embedding per modality, each (batch, features): of tokens the mean of those that exist."""
+        return [pooled(part[..., :-1], part[..., -1] > 0) if part.ndim == 3 else part for part in z]
+
     def fused_logits(self, z: list[Tensor], present: Tensor) -> Tensor:
         """Give the logits of the fused head (batch, outputs)."""
-        return cast("Tensor", self.head(self.dropout(self.operator(z, present))))
+        return cast("Tensor", self.head(self.dropout(self._fused(z, present))))
+
+    def _fused(self, z: list[Tensor], present: Tensor) -> Tensor:
+        if not isinstance(self.operator, TokenOperator):
+            return cast("Tensor", self.operator(z, present))
+        masks = [part[..., -1] > 0 for part in z]
+        return cast("Tensor", self.operator([part[..., :-1] for part in z], present, masks))
 
     def single_logits(self, z: list[Tensor]) -> list[Tensor]:
         """Give the logits of every modality's own head, each (batch, outputs); empty without such heads."""
-        return [head(part) for head, part in zip(self.heads, z, strict=True)] if len(self.heads) else []
+        return [head(part) for head, part in zip(self.heads, self.vectors(z), strict=True)] if len(self.heads) else []
 
     def answers(self, inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor], present: Tensor) -> Answers:
         """Give the fused logits for every record, then each single head's for the records that have its modality."""
         z = self.embed_present(inputs, masks, present)
         everyone = torch.ones(len(present), dtype=torch.bool, device=present.device)
         singles = zip(self.single_logits(z), present.T, strict=False)
-        return Answers(((self.fused_logits(z, present), everyone), *singles), self.operator.penalty(z, present))
+        penalty = self.operator.penalty(z, present)
+        return Answers(((self.fused_logits(z, present), everyone), *singles), penalty)
 
     def decision(self, z: list[Tensor], present: Tensor) -> Tensor:
         """Give the logits a prediction is made of: fused, averaged with the mean of present single heads if any."""

@@ -5,6 +5,7 @@ import pytest
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.modality import Column, Modality
+from clinfuse.fusion.choice import OperatorChoice
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.joint import HybridFusion, JointFusion
 from clinfuse.training.late import LateFusion
@@ -36,6 +37,10 @@ CLASSIFIERS = {
     "early II filled by neighbours": lambda: EarlyFusion(fill="knn", options=OPTIONS),
     "joint concat": lambda: JointFusion(options=OPTIONS),
     "joint mean": lambda: JointFusion(combine="mean", options=OPTIONS),
+    "joint transformer": lambda: JointFusion(combine=OperatorChoice("transformer", 8), options=OPTIONS),
+    "joint tokens": lambda: JointFusion(
+        combine=OperatorChoice("token-transformer", 8, normalise=True, options={"layers": 1}), options=OPTIONS
+    ),
     "joint gated II": lambda: JointFusion(combine="gated", kind="II", options=OPTIONS),
     "late stacked": lambda: LateFusion(inner_folds=2, options=OPTIONS),
     "late mean": lambda: LateFusion(combine="mean", options=OPTIONS),
@@ -52,6 +57,7 @@ CLASSIFIERS = {
     "late declared": lambda: late(combine="weighted", weights={"film": 2, "eeg": 1, "labs": 1}),
     "late filled": lambda: late(combine="mean", fill="regression"),
     "hybrid": lambda: HybridFusion(options=OPTIONS),
+    "hybrid tokens": lambda: HybridFusion(combine=OperatorChoice("token-transformer", 8), options=OPTIONS),
 }
 
 

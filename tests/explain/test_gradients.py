@@ -11,7 +11,7 @@ from torch import nn
 
 from clinfuse.errors import TrainingError
 from clinfuse.explain.gradients import MOST_STEPS, PathIntegral, integrated_gradients
-from clinfuse.fusion.operators import GatedFusion
+from clinfuse.fusion.operators.gated import GatedFusion
 
 
 def test_a_saturated_function_still_gets_its_whole_change() -> None:

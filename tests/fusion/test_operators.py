@@ -6,16 +6,11 @@ import pytest
 import torch
 
 from clinfuse.errors import ConfigError
-from clinfuse.fusion.operators import (
-    ConcatFusion,
-    ConcatMLPFusion,
-    GatedFusion,
-    MaxFusion,
-    MeanFusion,
-    Operator,
-    ProductFusion,
-    build_operator,
-)
+from clinfuse.fusion.choice import build_operator
+from clinfuse.fusion.operators.base import Operator
+from clinfuse.fusion.operators.concat import ConcatFusion, ConcatMLPFusion
+from clinfuse.fusion.operators.elementwise import MaxFusion, MeanFusion, ProductFusion
+from clinfuse.fusion.operators.gated import GatedFusion
 
 BOTH = torch.tensor([[True, True]])
 FIRST = torch.tensor([[True, False]])

@@ -178,8 +178,8 @@ def test_names_that_only_the_library_knows_are_checked_in_parsing(section: Any, 
 
 
 def test_every_pool_operator_and_learner_is_accepted() -> None:
+    from clinfuse.fusion.choice import operator_names
     from clinfuse.fusion.missing import fill_names
-    from clinfuse.fusion.operators import operator_names
     from clinfuse.fusion.pooling import pool_names
     from clinfuse.training.learners import learner_names
 

@@ -6,7 +6,7 @@ import torch
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.encoders.choice import build_encoder
-from clinfuse.fusion.operators import MeanFusion
+from clinfuse.fusion.operators.elementwise import MeanFusion
 from clinfuse.training.loop import TrainingRows, train
 from clinfuse.training.networks import JointNetwork
 from clinfuse.training.objective import Objective
