@@ -109,3 +109,45 @@ class AttentionBlock(nn.Module):
         normed = self.before(x)
         x = x + self.attention(normed, normed, mask)
         return x + self.network(self.between(x))
+
+
+@final
+class CrossBlock(nn.Module):
+    """What a sequence learns from another one: attention to it, then a small network.
+
+    Parameters
+    ----------
+    features : int
+    heads : int
+    widen : int
+        Width of the small network's hidden layer, in widths of the tokens.
+
+    Examples
+    --------
+    >>> learn = CrossBlock(4)
+    >>> nothing = torch.zeros(2, 5, dtype=torch.bool)
+    >>> bool((learn(torch.randn(2, 3, 4), torch.randn(2, 5, 4), nothing) == 0).all())
+    True
+    """
+
+    def __init__(self, features: int, *, heads: int = 4, widen: int = 2) -> None:
+        super().__init__()
+        self.asking = nn.LayerNorm(features)
+        self.asked = nn.LayerNorm(features)
+        self.attention = Attention(features, heads=heads)
+        self.between = nn.LayerNorm(features)
+        hidden = widen * features
+        self.network = nn.Sequential(nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, features))
+
+    def forward(self, x: Tensor, context: Tensor, mask: Tensor) -> Tensor:
+        """Give what is to be added to ``x``, (batch, tokens, features): exactly 0 where no key is there.
+
+        Parameters
+        ----------
+        x : Tensor, (batch, tokens, features)
+        context : Tensor, (batch, keys, features)
+        mask : Tensor of bool, (batch, keys)
+        """
+        heard = self.attention(self.asking(x), self.asked(context), mask)
+        change = heard + self.network(self.between(x + heard))
+        return torch.where(mask.any(1)[:, None, None], change, torch.zeros_like(change))

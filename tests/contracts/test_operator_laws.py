@@ -219,7 +219,7 @@ def test_widths_are_checked(name: str) -> None:
 
 
 def test_an_unknown_operator_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ConfigError, match="concat, concat-mlp, gated"):
+    with pytest.raises(ConfigError, match="concat, concat-mlp, cross-attention"):
         build_operator("gate", WIDTHS, features=2, seed=0)
 
 

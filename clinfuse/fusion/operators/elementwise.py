@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, cast, final
 
+import torch
 from torch import Tensor, nn
 
 from clinfuse.fusion.operators.base import ProjectedOperator
@@ -22,7 +23,6 @@ class MeanFusion(ProjectedOperator):
 
     Examples
     --------
-    >>> import torch
     >>> fuse = MeanFusion((4, 3), features=2)
     >>> fuse([torch.ones(1, 4), torch.ones(1, 3)], torch.tensor([[True, False]])).shape
     torch.Size([1, 2])
@@ -34,6 +34,66 @@ class MeanFusion(ProjectedOperator):
         """Fuse; see ``Operator.forward``."""
         projected = self.projected(z, present)
         return (projected * present[..., None]).sum(1) / present.sum(1, keepdim=True)
+
+
+@final
+class AddFusion(ProjectedOperator):
+    """Sum of the projections of the present modalities: the more are present, the larger.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Width of each modality's embedding, in the cohort's order.
+    features : int
+        Width of the fused vector.
+
+    Examples
+    --------
+    >>> fuse = AddFusion((4, 3), features=2)
+    >>> fuse([torch.ones(1, 4), torch.ones(1, 3)], torch.tensor([[True, False]])).shape
+    torch.Size([1, 2])
+    """
+
+    name: ClassVar[str] = "add"
+
+    def forward(self, z: list[Tensor], present: Tensor) -> Tensor:
+        """Fuse; see ``Operator.forward``."""
+        return (self.projected(z, present) * present[..., None]).sum(1)
+
+
+@final
+class WeightedFusion(ProjectedOperator):
+    """Mean of the projections of the present modalities, each with a learned weight, the same for every record.
+
+    The weights are a softmax over the present modalities, so that they add up to 1 for every record.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Width of each modality's embedding, in the cohort's order.
+    features : int
+        Width of the fused vector.
+
+    Examples
+    --------
+    >>> fuse = WeightedFusion((4, 3), features=2)
+    >>> fuse.weights(torch.tensor([[True, True], [True, False]])).tolist()
+    [[0.5, 0.5], [1.0, 0.0]]
+    """
+
+    name: ClassVar[str] = "weighted"
+
+    def __init__(self, widths: tuple[int, ...], *, features: int) -> None:
+        super().__init__(widths, features=features)
+        self.score = nn.Parameter(torch.zeros(len(self.widths)))
+
+    def weights(self, present: Tensor) -> Tensor:
+        """Give the weight of every modality for each record, (batch, modalities), 0 where absent."""
+        return torch.softmax(self.score.expand(present.shape).masked_fill(~present, float("-inf")), dim=1)
+
+    def forward(self, z: list[Tensor], present: Tensor) -> Tensor:
+        """Fuse; see ``Operator.forward``."""
+        return (self.projected(z, present) * self.weights(present)[..., None]).sum(1)
 
 
 @final
@@ -49,7 +109,6 @@ class MaxFusion(ProjectedOperator):
 
     Examples
     --------
-    >>> import torch
     >>> fuse = MaxFusion((4, 3), features=2)
     >>> fuse([torch.ones(1, 4), torch.ones(1, 3)], torch.tensor([[True, False]])).shape
     torch.Size([1, 2])
@@ -78,7 +137,6 @@ class ProductFusion(ProjectedOperator):
 
     Examples
     --------
-    >>> import torch
     >>> fuse = ProductFusion((4, 3), features=2)
     >>> fuse([torch.ones(1, 4), torch.ones(1, 3)], torch.tensor([[True, False]])).shape
     torch.Size([1, 2])

@@ -1,0 +1,74 @@
+"""Modalities that exchange only a few tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, cast, final
+
+import torch
+from torch import Tensor, nn
+
+from clinfuse.fusion.attention import AttentionBlock
+from clinfuse.fusion.operators.base import TokenOperator, pooled
+
+
+@final
+class BottleneckFusion(TokenOperator):
+    """Transformer layers of each modality's own, which see of the others only a few shared tokens.
+
+    After each layer the shared tokens are the mean of what the present modalities made of them. The fused vector is the
+    mean of the present modalities' tokens after the last layer, joined by the shared ones.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Width of each modality's tokens, in the cohort's order.
+    features : int
+        Width of the tokens and of the fused vector.
+    shared : int
+        Shared tokens.
+    layers, heads : int
+
+    References
+    ----------
+    Nagrani A, Yang S, Arnab A, et al. Attention bottlenecks for multimodal fusion. NeurIPS 2021, arXiv 2107.00135.
+
+    Examples
+    --------
+    >>> fuse = BottleneckFusion((4, 3), features=2)
+    >>> fuse([torch.ones(1, 7, 4), torch.ones(1, 5, 3)], torch.tensor([[True, False]])).shape
+    torch.Size([1, 2])
+    """
+
+    name: ClassVar[str] = "bottleneck"
+
+    def __init__(
+        self, widths: tuple[int, ...], *, features: int, shared: int = 4, layers: int = 2, heads: int = 4
+    ) -> None:
+        super().__init__(widths, features=features)
+        self.shared = nn.Parameter(torch.randn(shared, features))
+        self.layers = nn.ModuleList(
+            nn.ModuleList(AttentionBlock(features, heads=heads) for _ in self.widths) for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(features)
+
+    def forward(self, z: list[Tensor], present: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
+        """Fuse; see ``TokenOperator.forward``."""
+        parts, seen = self.tokens(z, present, masks)
+        shared = self.shared.expand(len(present), -1, -1)
+        everyone = torch.ones_like(shared[..., 0], dtype=torch.bool)
+        for blocks in self.layers:
+            made = []
+            for m, block in enumerate(cast("nn.ModuleList", blocks)):
+                after = block(torch.cat([parts[m], shared], 1), torch.cat([seen[m], everyone], 1))
+                parts[m], own = after.split([parts[m].shape[1], shared.shape[1]], 1)
+                made.append(own)
+            shared = _mean(torch.stack(made, 1), present)
+        means = torch.stack([pooled(part, mask) for part, mask in zip(parts, seen, strict=True)], 1)
+        return cast("Tensor", self.norm(_mean(means, present) + shared.mean(1)))
+
+
+def _mean(values: Tensor, present: Tensor) -> Tensor:
+    """Mean over the modalities that are present, of values (batch, modalities, ...)."""
+    weights = present.to(values.dtype).reshape(*present.shape, *[1] * (values.ndim - 2))
+    return (values * weights).sum(1) / weights.sum(1)
