@@ -268,7 +268,7 @@ class JointFusion(_TrainedTogether):
     ----------
     combine : str or OperatorChoice
         The operator by name, such as ``"concat"`` or ``"gated"``, or with its width and options;
-        `clinfuse.fusion.operators.operator_names` lists all.
+        `clinfuse.fusion.choice.operator_names` lists all.
     kind : {"I", "II"}
         Type I gives every modality a trained extractor; type II lets tables in as they are.
     encoders : mapping of str to str, EncoderChoice or callable, optional

@@ -221,7 +221,7 @@ class JointNetwork(TrainableNetwork):
             z = self.nothing(name, len(present)).to(present.device)
             if bool(rows.any()):
                 encoded = self.embed(name, inputs[name][rows], mask[rows] if len(mask) else mask)
-                z = z.new_zeros((len(present), *encoded.shape[1:]))
+                z = encoded.new_zeros((len(present), *encoded.shape[1:]))
                 z = z.masked_scatter(rows.reshape(-1, *[1] * (z.ndim - 1)), encoded)
             result.append(z)
         return result
