@@ -97,7 +97,7 @@ class AttentionBlock(nn.Module):
         hidden = widen * features
         self.network = nn.Sequential(nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, features))
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, *, first: int = 0) -> Tensor:
         """Give the tokens after the layer, (batch, tokens, features).
 
         Parameters
@@ -105,9 +105,11 @@ class AttentionBlock(nn.Module):
         x : Tensor, (batch, tokens, features)
         mask : Tensor of bool, (batch, tokens)
             Which tokens are there: others are attended to by none, and what becomes of them is not to be read.
+        first : int
+            Give so many of the first tokens only; 0 gives all. What nobody reads need not be computed.
         """
-        normed = self.before(x)
-        x = x + self.attention(normed, normed, mask)
+        normed, count = self.before(x), first or x.shape[1]
+        x = x[:, :count] + self.attention(normed[:, :count], normed, mask)
         return x + self.network(self.between(x))
 
 

@@ -169,8 +169,13 @@ class _TrainedTogether(FusionClassifier):
         for name in self.network_.names:
             value = torch.from_numpy(values[name])
             z.append(value if value.shape[1] else self.network_.nothing(name, len(value)).double())
+        there = torch.from_numpy(present)
+        # Every token looks at every other: all records at once would not fit into memory.
+        size = _PREDICTION_BATCH if z[0].ndim == 3 else len(there)
+        chunks = zip(there.split(size), *(part.split(size) for part in z), strict=True)
         with torch.no_grad():
-            return self.decider_.decision(z, torch.from_numpy(present)).numpy() + self.correction_
+            logits = torch.cat([self.decider_.decision(list(parts), mask) for mask, *parts in chunks])
+        return logits.numpy() + self.correction_
 
     def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
         inputs, masks = self._inputs(cohort, np.array([0]))

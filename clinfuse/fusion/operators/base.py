@@ -220,17 +220,20 @@ class TokenOperator(Operator):
         A present modality without any token, such as a recording of no window, counts as one token of zeros.
         """
         self.check(z, present)
-        contents, seen = [], []
+        parts, contents, seen = [], [], []
         for m, part in enumerate(z):
             mask = masks[m] if len(masks) else torch.ones_like(part[..., 0], dtype=torch.bool)
             if mask.shape != part.shape[:2] or mask.dtype != torch.bool:
                 refuse_shape(f"a bool mask of tokens {tuple(part.shape[:2])}", f"shape {tuple(mask.shape)}")
+            if not bool(present[:, m].any()):
+                # What no record of the batch has is no token of anybody's: withholding it costs nothing.
+                part, mask = part[:, :0], mask[:, :0]
             first = torch.zeros_like(mask)
-            first[:, 0] = ~mask.any(1)
+            first[:, :1] = ~mask.any(1, keepdim=True)
+            parts.append(part)
             contents.append((mask & present[:, m, None])[..., None])
             seen.append((mask | first) & present[:, m, None])
-        parts = zip(self.project, self.filled(z, contents), strict=True)
-        return [project(part) for project, part in parts], seen
+        return [project(part) for project, part in zip(self.project, self.filled(parts, contents), strict=True)], seen
 
 
 def pooled(tokens: Tensor, mask: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, final
+from typing import ClassVar, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -32,9 +32,9 @@ class ReadOut(nn.Module):
         x = torch.cat([self.first.expand(len(tokens), -1, -1), tokens], 1)
         # The learned token is there for every record.
         there = torch.cat([torch.ones_like(mask[:, :1]), mask], 1)
-        for layer in self.layers:
-            x = layer(x, there)
-        return self.norm(x[:, 0])
+        for number, layer in enumerate(self.layers, 1):
+            x = layer(x, there, first=number == len(self.layers))
+        return cast("Tensor", self.norm(x[:, 0]))
 
 
 @final
