@@ -48,6 +48,17 @@ class ModelSection(Strict):
     learners: dict[str, str] = Field(default_factory=dict)
     fill: str = ""
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    features: Annotated[int, Field(ge=1)] | None = None
+    normalise: bool = False
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def operator(self) -> Any:
+        """Give what joint fusion takes: the name where nothing else is written, else an `OperatorChoice`."""
+        from clinfuse.fusion.choice import OperatorChoice
+
+        name = self.combine or "concat"
+        written = {key: getattr(self, key) for key in ("features", "normalise", "options") if getattr(self, key)}
+        return OperatorChoice(name, **written) if written else name
 
 
 def _named(value: Any) -> Any:
@@ -335,6 +346,8 @@ def _build(section: ModelSection, study: Study) -> Any:
         network = study.networks.get(section.modality)
         encoder = None if network is None else network.encoder()
         return Unimodal(written.pop("modality"), **written, encoder=encoder, **common)
+    if section.fusion in ("joint", "hybrid"):
+        written = {key: value for key, value in written.items() if key == "kind"} | {"combine": section.operator()}
     if section.fusion == "late":
         written["inner_folds"] = study.validation.inner_folds
     kinds = {"early": EarlyFusion, "joint": JointFusion, "late": LateFusion, "hybrid": HybridFusion}

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
     "single": ("modality", "learner"),
     "early": ("kind", "learner", "fill"),
-    "joint": ("combine", "kind"),
+    "joint": ("combine", "kind", "features", "normalise", "options"),
     "late": ("combine", "learners", "fill", "weights"),
-    "hybrid": ("combine",),
+    "hybrid": ("combine", "features", "normalise", "options"),
 }
-_MODEL_KEYS = ("modality", "kind", "learner", "combine", "learners", "fill", "weights")
+_MODEL_KEYS = (
+    *("modality", "kind", "learner", "combine", "learners", "fill", "weights"),
+    *("features", "normalise", "options"),
+)
 
 
 def check_study(study: Study) -> None:
@@ -38,6 +41,7 @@ def check_study(study: Study) -> None:
     for name, section in study.models.items():
         _check_keys(name, section)
         _check_names(name, section)
+        _check_options(name, section)
     check_name(study.primary, list(study.models), "question.primary", "a model of the section models")
     _check_validation(study)
     if "observed" not in study.missing.report:
@@ -155,6 +159,17 @@ def _check_names(name: str, section: ModelSection) -> None:
         check_name(section.learner, _learners(), f"models.{name}.learner", "a learner")
     for modality, learner in section.learners.items():
         check_name(learner, _learners(), f"models.{name}.learners.{modality}", "a learner")
+
+
+def _check_options(name: str, section: ModelSection) -> None:
+    from clinfuse.fusion.choice import operator_options
+
+    for option in section.options:
+        known = operator_options(section.combine or "concat")
+        place = f"models.{name}.options.{option}"
+        if not known:
+            refuse_name(place, "an operator that has options", "one that has none", "Remove the key.")
+        check_name(option, known, place, "an option of the operator")
 
 
 def _pools() -> tuple[str, ...]:

@@ -101,6 +101,13 @@ def test_every_training_setting_is_a_training_option() -> None:
         ({"training": {"epoch": 3}}, "CONFIG_KEY", "study.training.epoch", "Did you mean 'epochs'"),
         ({"models": {"late": {"fusion": "late", "combin": "mean"}}}, "CONFIG_KEY", "models.late.combin", "'combine'"),
         ({"models": {"late": {"fusion": "late", "kind": "I"}}}, "CONFIG_KEY", "models.late.kind", "Remove the key"),
+        ({"models": {"late": {"fusion": "late", "normalise": True}}}, "CONFIG_KEY", "late.normalise", "Remove the key"),
+        (
+            {"models": {"joint": {"fusion": "joint", "features": 0}}},
+            "CONFIG_VALUE",
+            "joint.features",
+            "Correct the value",
+        ),
         ({"models": {"late": {"combine": "mean"}}}, "CONFIG_MISSING", "models.late.fusion", "Add the line"),
         ({"models": {"a": {"fusion": "single"}}}, "CONFIG_MISSING", "models.a.modality", "Add the key"),
         ({"training": {"epochs": "many"}}, "CONFIG_VALUE", "study.training.epochs", "Correct the value"),
@@ -168,6 +175,8 @@ def test_what_is_not_written_contradicts_nothing() -> None:
         ({"fusion": "single", "modality": "ct", "learner": "logistik"}, "learner", "Did you mean 'logistic'"),
         ({"fusion": "late", "learners": {"ct": "logstic"}}, "learners.ct", "Did you mean 'logistic'"),
         ({"fusion": "early", "kind": ""}, "kind", "Did you mean|Known here"),
+        ({"fusion": "joint", "combine": "low-rank", "options": {"rnak": 3}}, "options.rnak", "Did you mean 'rank'"),
+        ({"fusion": "hybrid", "options": {"rank": 3}}, "options.rank", "Remove the key"),
         ({"fusion": "early", "fill": "regresion"}, "fill", "Did you mean 'regression'"),
         ({"fusion": "late", "fill": "no such"}, "fill", "Known here: skip, knn, mean, regression, zero"),
     ],
@@ -250,6 +259,20 @@ def test_models_are_built_with_the_written_settings() -> None:
     assert models["late"].combine == "stacked"
     assert models["late"].inner_folds == 3
     assert all(model.seed == 1 and model.options.epochs == 60 for model in models.values())
+
+
+def test_an_operator_is_built_with_what_is_written_beside_its_name() -> None:
+    from clinfuse.fusion.choice import OperatorChoice
+
+    sections = {
+        "plain": {"fusion": "joint", "kind": "II"},
+        "named": {"fusion": "hybrid", "combine": "gated"},
+        "whole": {"fusion": "joint", "combine": "low-rank", "features": 8, "normalise": True, "options": {"rank": 2}},
+    }
+    models = parse_study(whole(models={**sections, "late": {"fusion": "late"}})).build_models()
+    assert (models["plain"].combine, models["plain"].kind) == ("concat", "II")
+    assert models["named"].combine == "gated"
+    assert models["whole"].combine == OperatorChoice("low-rank", 8, True, {"rank": 2})
 
 
 def test_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
