@@ -235,10 +235,11 @@ class JointNetwork(TrainableNetwork):
         return cast("Tensor", self.head(self.dropout(self._fused(z, present))))
 
     def _fused(self, z: list[Tensor], present: Tensor) -> Tensor:
-        if not isinstance(self.operator, TokenOperator):
-            return cast("Tensor", self.operator(z, present))
-        masks = [part[..., -1] > 0 for part in z]
-        return cast("Tensor", self.operator([part[..., :-1] for part in z], present, masks))
+        masks = [[part[..., -1] > 0 for part in z]] if isinstance(self.operator, TokenOperator) else []
+        return cast("Tensor", self.operator(self._contents(z), present, *masks))
+
+    def _contents(self, z: list[Tensor]) -> list[Tensor]:
+        return [part[..., :-1] if part.ndim == 3 else part for part in z]
 
     def single_logits(self, z: list[Tensor]) -> list[Tensor]:
         """Give the logits of every modality's own head, each (batch, outputs); empty without such heads."""
@@ -249,7 +250,7 @@ class JointNetwork(TrainableNetwork):
         z = self.embed_present(inputs, masks, present)
         everyone = torch.ones(len(present), dtype=torch.bool, device=present.device)
         singles = zip(self.single_logits(z), present.T, strict=False)
-        penalty = self.operator.penalty(z, present)
+        penalty = self.operator.penalty(self._contents(z), present)
         return Answers(((self.fused_logits(z, present), everyone), *singles), penalty)
 
     def decision(self, z: list[Tensor], present: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.encoders.choice import build_encoder
 from clinfuse.fusion.operators.elementwise import MeanFusion
 from clinfuse.training.loop import TrainingRows, train
-from clinfuse.training.networks import JointNetwork
+from clinfuse.training.networks import JointNetwork, embed, embed_tokens
 from clinfuse.training.objective import Objective
 from clinfuse.training.options import TrainingOptions
 
@@ -33,3 +33,23 @@ def loss_with(penalty):
 
 def test_what_an_operator_adds_to_the_loss_is_added():
     assert loss_with(3.0) - loss_with(0.0) == pytest.approx(3.0, abs=1e-5)
+
+
+def test_tokens_of_windows_follow_each_other_and_those_of_absent_ones_are_no_tokens():
+    encoder = build_encoder("log-power", (2, 128), seed=0, features=4).eval()
+    x = torch.randn(3, 2, 2, 128, generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([[True, True], [False, True], [False, False]])
+    found = embed_tokens(encoder, x, mask)
+    assert found.shape == (3, 16, 5)
+    torch.testing.assert_close(found[0, :8, :4], encoder.tokens(x[0, :1])[0])
+    torch.testing.assert_close(found[1, 8:, :4], encoder.tokens(x[1, 1:])[0])
+    assert torch.equal(found[..., 4] > 0, mask.repeat_interleave(8, 1))
+    assert not found[~mask.repeat_interleave(8, 1)].any()
+
+
+def test_tokens_without_windows_all_exist_and_their_mean_is_the_embedding_of_an_image():
+    encoder = build_encoder("resnet10-narrow", (1, 16, 16), seed=0, features=4).eval()
+    x, nothing = torch.rand(2, 1, 16, 16), torch.zeros(0, dtype=torch.bool)
+    found = embed_tokens(encoder, x, nothing)
+    assert bool((found[..., 4] == 1).all())
+    torch.testing.assert_close(found[..., :4].mean(1), embed(encoder, x, nothing))
