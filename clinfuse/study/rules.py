@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
     "single": ("modality", "learner"),
     "early": ("kind", "learner", "fill"),
-    "joint": ("combine", "kind", "features", "normalise", "options"),
+    "joint": ("combine", "kind", "fill", "features", "normalise", "options"),
     "late": ("combine", "learners", "fill", "weights"),
-    "hybrid": ("combine", "features", "normalise", "options"),
+    "hybrid": ("combine", "fill", "features", "normalise", "options"),
 }
 _MODEL_KEYS = (
     *("modality", "kind", "learner", "combine", "learners", "fill", "weights"),
@@ -149,7 +149,8 @@ def _check_names(name: str, section: ModelSection) -> None:
         known = _pools() if pool else _operators()
         check_name(section.combine, known, f"models.{name}.combine", "a pool" if pool else "an operator")
     if "fill" in written:
-        check_name(section.fill, _fills(), f"models.{name}.fill", "a fill")
+        known = _stand_ins() if section.fusion in ("joint", "hybrid") else _fills()
+        check_name(section.fill, known, f"models.{name}.fill", "a fill")
     if "weights" in written and section.combine != "weighted":
         rule = 'weights only beside combine = "weighted"'
         _refuse_both(f"models.{name}.weights", rule, "another pool", 'Write combine = "weighted", or remove weights.')
@@ -188,6 +189,12 @@ def _fills() -> tuple[str, ...]:
     from clinfuse.fusion.missing import fill_names
 
     return ("skip", *fill_names())
+
+
+def _stand_ins() -> tuple[str, ...]:
+    from clinfuse.fusion.stand_ins import stand_in_names
+
+    return ("skip", *stand_in_names())
 
 
 def _learners() -> tuple[str, ...]:

@@ -19,6 +19,8 @@ from clinfuse.encoders.choice import EncoderChoice, build_encoder, default_encod
 from clinfuse.encoders.table import TablePreparation
 from clinfuse.errors import ConfigError, StorageError
 from clinfuse.fusion.choice import OperatorChoice, build_operator, resolved
+from clinfuse.fusion.operators.base import Operator
+from clinfuse.fusion.stand_ins import behind_stand_in
 from clinfuse.training.blocks import feature_preparation
 from clinfuse.training.classifiers import Explainable, FusionClassifier, explained, refuse_single
 from clinfuse.training.contrastive import DualEncoder
@@ -42,6 +44,7 @@ class _TrainedTogether(FusionClassifier):
     combine: str | OperatorChoice
     kind: str
     encoders: Mapping[str, Any] | None
+    fill: str
     single_heads: bool
     pretraining: DualEncoder | None
     frozen: bool
@@ -119,10 +122,14 @@ class _TrainedTogether(FusionClassifier):
                 RawTable(width) if choice == RAW else network_encoder(choice, cohort, name, width, seed=self.seed)
             )
         widths = tuple(encoder.features for encoder in encoders.values())
-        operator = build_operator(self.operator_, widths, seed=derived_seed(self.seed, "operator"))
+        operator = self._operator(widths, seed=derived_seed(self.seed, "operator"))
         return JointNetwork(
             encoders, operator, len(self.prior_), dropout=self.options.dropout, single_heads=self.single_heads
         )
+
+    def _operator(self, widths: tuple[int, ...], *, seed: int) -> Operator:
+        operator = build_operator(self.operator_, widths, seed=seed)
+        return behind_stand_in(self.fill, operator, seed=derived_seed(seed, "fill"))
 
     def _adapt(self, network: JointNetwork, data: TrainingRows) -> None:
         self.baselines_ = {}
@@ -229,6 +236,7 @@ class _TrainedTogether(FusionClassifier):
             "combine": self.combine if isinstance(self.combine, str) else asdict(self.combine),
             "operator": asdict(self.operator_),
             "kind": self.kind,
+            "fill": self.fill,
             "dropout": self.options.dropout,
             "choices": {name: choice_state(choice) for name, choice in self.choices_.items()},
             "shapes": {n: [list(cast("Encoder", e).input_shape), cast("Encoder", e).features] for n, e in encoders},
@@ -243,7 +251,7 @@ class _TrainedTogether(FusionClassifier):
         self.operator_ = OperatorChoice(**state["operator"])
         asked = state["combine"]
         self.combine = asked if isinstance(asked, str) else OperatorChoice(**asked)
-        self.kind = state["kind"]
+        self.kind, self.fill = state["kind"], state.get("fill", "skip")
         self.choices_ = {name: choice_from_state(choice) for name, choice in state["choices"].items()}
         encoders: dict[str, Encoder] = {
             name: RawTable(features)
@@ -252,7 +260,7 @@ class _TrainedTogether(FusionClassifier):
             for name, (shape, features) in state["shapes"].items()
         }
         widths = tuple(encoder.features for encoder in encoders.values())
-        operator = build_operator(self.operator_, widths, seed=0)
+        operator = self._operator(widths, seed=0)
         network = JointNetwork(
             encoders, operator, len(self.prior_), dropout=state["dropout"], single_heads=self.single_heads
         )
@@ -283,6 +291,10 @@ class JointFusion(_TrainedTogether):
         its own ``encoders`` and ``seed`` are replaced by those given here.
     frozen : bool
         Whether what they learned is kept as it is; only their last layer is then trained.
+    fill : {"skip", "generator", "token"}
+        What stands for the embedding of an absent modality: nothing, for the operator leaves it out by itself; what a
+        small network predicts from the embeddings that are there; or an embedding that is learned. Trained with the
+        rest.
     options : TrainingOptions
     seed : int
 
@@ -306,6 +318,7 @@ class JointFusion(_TrainedTogether):
         encoders: Mapping[str, Any] | None = None,
         pretraining: DualEncoder | None = None,
         frozen: bool = False,
+        fill: str = "skip",
         options: TrainingOptions = TrainingOptions(),
         seed: int = 0,
     ) -> None:
@@ -314,6 +327,7 @@ class JointFusion(_TrainedTogether):
         self.encoders = encoders
         self.pretraining = pretraining
         self.frozen = frozen
+        self.fill = fill
         self.options = options
         self.seed = seed
 
@@ -345,6 +359,7 @@ class HybridFusion(_TrainedTogether):
     pretraining : DualEncoder, optional
     frozen : bool
         As of `JointFusion`.
+    fill : {"skip", "generator", "token"}
     options : TrainingOptions
     seed : int
 
@@ -364,6 +379,7 @@ class HybridFusion(_TrainedTogether):
         encoders: Mapping[str, Any] | None = None,
         pretraining: DualEncoder | None = None,
         frozen: bool = False,
+        fill: str = "skip",
         options: TrainingOptions = TrainingOptions(),
         seed: int = 0,
     ) -> None:
@@ -371,6 +387,7 @@ class HybridFusion(_TrainedTogether):
         self.encoders = encoders
         self.pretraining = pretraining
         self.frozen = frozen
+        self.fill = fill
         self.options = options
         self.seed = seed
 

@@ -42,6 +42,8 @@ CLASSIFIERS = {
         combine=OperatorChoice("token-transformer", 8, normalise=True, options={"layers": 1}), options=OPTIONS
     ),
     "joint gated II": lambda: JointFusion(combine="gated", kind="II", options=OPTIONS),
+    "joint mean with tokens": lambda: JointFusion(combine="mean", fill="token", options=OPTIONS),
+    "hybrid gated with generator": lambda: HybridFusion(combine="gated", fill="generator", options=OPTIONS),
     "late stacked": lambda: LateFusion(inner_folds=2, options=OPTIONS),
     "late mean": lambda: LateFusion(combine="mean", options=OPTIONS),
     "late weighted": lambda: LateFusion(combine="weighted", inner_folds=2, options=OPTIONS),

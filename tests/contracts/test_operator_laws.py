@@ -13,6 +13,7 @@ import torch
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.fusion.choice import OperatorChoice, build_operator, operator_class, operator_names
 from clinfuse.fusion.operators.base import Operator
+from clinfuse.fusion.stand_ins import FilledOperator
 
 WIDTHS = (5, 3, 4)
 FEATURES = 6
@@ -69,7 +70,8 @@ def test_every_operator_that_can_be_built_is_registered_and_so_under_these_laws(
     concrete = {
         c for c in descendants(Operator) if not inspect.isabstract(c) and c.__module__.startswith("clinfuse.fusion.")
     }
-    assert concrete == {operator_class(name) for name in operator_names()}
+    # An operator behind stand-ins is no operator by name; the laws of stand-ins hold it.
+    assert concrete - {FilledOperator} == {operator_class(name) for name in operator_names()}
     assert {"concat", "mean", "gated"} <= set(operator_names())
 
 

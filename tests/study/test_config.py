@@ -178,6 +178,11 @@ def test_what_is_not_written_contradicts_nothing() -> None:
         ({"fusion": "joint", "combine": "low-rank", "options": {"rnak": 3}}, "options.rnak", "Did you mean 'rank'"),
         ({"fusion": "hybrid", "options": {"rank": 3}}, "options.rank", "Remove the key"),
         ({"fusion": "early", "fill": "regresion"}, "fill", "Did you mean 'regression'"),
+        (
+            {"fusion": "joint", "fill": "regression"},
+            "fill",
+            "Did you mean 'generator'|Known here: skip, generator, token",
+        ),
         ({"fusion": "late", "fill": "no such"}, "fill", "Known here: skip, knn, mean, regression, zero"),
     ],
 )
@@ -190,6 +195,7 @@ def test_every_pool_operator_and_learner_is_accepted() -> None:
     from clinfuse.fusion.choice import operator_names
     from clinfuse.fusion.missing import fill_names
     from clinfuse.fusion.pooling import pool_names
+    from clinfuse.fusion.stand_ins import stand_in_names
     from clinfuse.training.learners import learner_names
 
     models = {f"late {name}": {"fusion": "late", "combine": name} for name in pool_names()}
@@ -197,6 +203,8 @@ def test_every_pool_operator_and_learner_is_accepted() -> None:
     models |= {name: {"fusion": "early", "learner": name} for name in learner_names()}
     for fusion in ("early", "late"):
         models |= {f"{fusion} {name}": {"fusion": fusion, "fill": name} for name in ("skip", *fill_names())}
+    for fusion in ("joint", "hybrid"):
+        models |= {f"{fusion} {name}": {"fusion": fusion, "fill": name} for name in ("skip", *stand_in_names())}
     assert len(parse_study(whole(models=models)).models) == len(models) + 3
 
 
