@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, NoReturn, Protocol, final
 
 import numpy as np
+import numpy.typing as npt
 
 from clinfuse.errors import ConfigError, DataError, StorageError
 from clinfuse.shapes import Table
@@ -16,7 +17,7 @@ ColumnKind = Literal["number", "category", "yes/no"]
 
 _STYLES = ("network", "linear", "tree")
 _KINDS = ("number", "category", "yes/no")
-_LIMIT = 5.0
+LIMIT = 5.0
 _FLAT = 1e-12
 _FORMAT = 1
 
@@ -192,6 +193,14 @@ class TablePreparation:
         codes = {output.source: self._codes(output.source, table[:, output.source]) for output in outputs}
         return np.stack([_prepared(output, codes[output.source]) for output in outputs], axis=1)
 
+    def holes(self, values: Table) -> npt.NDArray[np.bool_]:
+        """Give where a prepared number was missing and is its median, bool (records, width)."""
+        table = self._table(values)
+        missing = [
+            np.isnan(table[:, o.source]) if o.role == "value" else np.zeros(len(table), bool) for o in self._fitted()
+        ]
+        return np.stack(missing, axis=1)
+
     def to_state(self) -> dict[str, Any]:
         """Give everything declared and learned as numbers, text and lists, ready for JSON; floats survive bit by bit.
 
@@ -302,7 +311,7 @@ def _prepared(output: _Output, cells: Table) -> Table:
     if output.role == "level":
         return (cells == output.level).astype(np.float64)
     filled = np.where(np.isnan(cells), output.fill, cells)
-    return np.clip((filled - output.centre) / output.spread, -_LIMIT, _LIMIT)
+    return np.clip((filled - output.centre) / output.spread, -LIMIT, LIMIT)
 
 
 def _refuse_data(code: str, rule: str, found: str) -> NoReturn:

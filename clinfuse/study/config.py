@@ -47,6 +47,7 @@ class ModelSection(Strict):
     combine: str = ""
     learners: dict[str, str] = Field(default_factory=dict)
     fill: str = ""
+    cells: str = ""
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     features: Annotated[int, Field(ge=1)] | None = None
     normalise: bool = False

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
     "single": ("modality", "learner"),
-    "early": ("kind", "learner", "fill"),
+    "early": ("kind", "learner", "fill", "cells"),
     "joint": ("combine", "kind", "fill", "features", "normalise", "options"),
     "late": ("combine", "learners", "fill", "weights"),
     "hybrid": ("combine", "fill", "features", "normalise", "options"),
 }
 _MODEL_KEYS = (
-    *("modality", "kind", "learner", "combine", "learners", "fill", "weights"),
+    *("modality", "kind", "learner", "combine", "learners", "fill", "weights", "cells"),
     *("features", "normalise", "options"),
 )
 
@@ -151,6 +151,8 @@ def _check_names(name: str, section: ModelSection) -> None:
     if "fill" in written:
         known = _stand_ins() if section.fusion in ("joint", "hybrid") else _fills()
         check_name(section.fill, known, f"models.{name}.fill", "a fill")
+    if "cells" in written:
+        check_name(section.cells, _cells(), f"models.{name}.cells", "a fill of missing cells")
     if "weights" in written and section.combine != "weighted":
         rule = 'weights only beside combine = "weighted"'
         _refuse_both(f"models.{name}.weights", rule, "another pool", 'Write combine = "weighted", or remove weights.')
@@ -195,6 +197,12 @@ def _stand_ins() -> tuple[str, ...]:
     from clinfuse.fusion.stand_ins import stand_in_names
 
     return ("skip", *stand_in_names())
+
+
+def _cells() -> tuple[str, ...]:
+    from clinfuse.encoders.cells import cell_fill_names
+
+    return cell_fill_names()
 
 
 def _learners() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
+from clinfuse.encoders.cells import FilledTable
 from clinfuse.encoders.table import ColumnSpec, Style, TablePreparation
 from clinfuse.errors import DataError
 from clinfuse.training.loop import hidden_mask
@@ -111,13 +112,15 @@ class NothingPreparation:
         return {"nothing": True}
 
 
-Preparation = TablePreparation | EmbeddingPreparation | NothingPreparation
+Preparation = TablePreparation | FilledTable | EmbeddingPreparation | NothingPreparation
 
 
 def preparation_from_state(state: Mapping[str, Any]) -> Preparation:
     """Give the stored preparation of one block."""
     if "nothing" in state:
         return NothingPreparation()
+    if "cells" in state:
+        return FilledTable.from_state(state)
     return EmbeddingPreparation.from_state(state) if "embedding" in state else TablePreparation.from_state(state)
 
 

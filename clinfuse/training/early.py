@@ -11,6 +11,7 @@ from torch import Tensor
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.encoders.base import Encoder
+from clinfuse.encoders.cells import MEDIAN, FilledTable
 from clinfuse.encoders.table import Style
 from clinfuse.errors import ConfigError
 from clinfuse.fusion.fill import Fill
@@ -122,6 +123,9 @@ class EarlyFusion(FusionClassifier):
         What stands for the features of an absent modality. ``"skip"`` leaves it to the learner: missing values for
         trees, zeros, which are the training mean, for the others. A column for each modality says whether it was there,
         whatever the fill.
+    cells : {"median", "knn", "iterative"}
+        What stands for single missing cells of a modality that is there, beside a column that says they were missing.
+        Trees take missing cells as they are.
     options : TrainingOptions
     seed : int
 
@@ -142,6 +146,7 @@ class EarlyFusion(FusionClassifier):
         learner: Any = None,
         encoders: Mapping[str, Any] | None = None,
         fill: Any = SKIP,
+        cells: str = MEDIAN,
         options: TrainingOptions = TrainingOptions(),
         seed: int = 0,
     ) -> None:
@@ -149,6 +154,7 @@ class EarlyFusion(FusionClassifier):
         self.learner = learner
         self.encoders = encoders
         self.fill = fill
+        self.cells = cells
         self.options = options
         self.seed = seed
 
@@ -223,7 +229,8 @@ class EarlyFusion(FusionClassifier):
         if name in extractors:
             encoder = extractors[name].network.encoder
             return EmbeddingPreparation(encoder.features if isinstance(encoder, Encoder) else 0)
-        return feature_preparation(cohort, name, style=style)
+        table = feature_preparation(cohort, name, style=style)
+        return table if self.cells == MEDIAN else FilledTable(table, self.cells)
 
     def _extractor(self, cohort: Cohort, name: str, labels: np.ndarray) -> NetworkModel:
         encoder = (self.encoders or {}).get(name)
@@ -322,10 +329,11 @@ class EarlyFusion(FusionClassifier):
         return all(h.learner.stored and all(m.stored for m in h.extractors.values()) for h in self.halves_)
 
     def _learned(self) -> dict[str, Any]:
-        return {"kind": self.kind, "fill": fill_name(self.fill), "halves": [half.to_state() for half in self.halves_]}
+        chosen = {"kind": self.kind, "fill": fill_name(self.fill), "cells": self.cells}
+        return {**chosen, "halves": [half.to_state() for half in self.halves_]}
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        self.kind, self.fill = state["kind"], state.get("fill", SKIP)
+        self.kind, self.fill, self.cells = state["kind"], state.get("fill", SKIP), state.get("cells", MEDIAN)
         self.halves_ = [Half.from_state(half) for half in state["halves"]]
 
 

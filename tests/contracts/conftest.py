@@ -34,6 +34,8 @@ CLASSIFIERS = {
     "early I filled by regression": lambda: EarlyFusion(
         kind="I", learner="elastic-net", fill="regression", options=OPTIONS
     ),
+    "early I cells by neighbours": lambda: EarlyFusion(kind="I", learner="logistic", cells="knn", options=OPTIONS),
+    "early I cells by iteration": lambda: EarlyFusion(kind="I", learner="logistic", cells="iterative", options=OPTIONS),
     "early II filled by neighbours": lambda: EarlyFusion(fill="knn", options=OPTIONS),
     "joint concat": lambda: JointFusion(options=OPTIONS),
     "joint mean": lambda: JointFusion(combine="mean", options=OPTIONS),

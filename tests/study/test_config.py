@@ -183,6 +183,7 @@ def test_what_is_not_written_contradicts_nothing() -> None:
             "fill",
             "Did you mean 'generator'|Known here: skip, generator, token",
         ),
+        ({"fusion": "early", "cells": "mean"}, "cells", "Did you mean 'median'"),
         ({"fusion": "late", "fill": "no such"}, "fill", "Known here: skip, knn, mean, regression, zero"),
     ],
 )
@@ -192,6 +193,7 @@ def test_names_that_only_the_library_knows_are_checked_in_parsing(section: Any, 
 
 
 def test_every_pool_operator_and_learner_is_accepted() -> None:
+    from clinfuse.encoders.cells import cell_fill_names
     from clinfuse.fusion.choice import operator_names
     from clinfuse.fusion.missing import fill_names
     from clinfuse.fusion.pooling import pool_names
@@ -203,6 +205,7 @@ def test_every_pool_operator_and_learner_is_accepted() -> None:
     models |= {name: {"fusion": "early", "learner": name} for name in learner_names()}
     for fusion in ("early", "late"):
         models |= {f"{fusion} {name}": {"fusion": fusion, "fill": name} for name in ("skip", *fill_names())}
+    models |= {f"cells {name}": {"fusion": "early", "cells": name} for name in cell_fill_names()}
     for fusion in ("joint", "hybrid"):
         models |= {f"{fusion} {name}": {"fusion": fusion, "fill": name} for name in ("skip", *stand_in_names())}
     assert len(parse_study(whole(models=models)).models) == len(models) + 3
