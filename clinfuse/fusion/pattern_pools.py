@@ -88,8 +88,8 @@ class PerPatternPool(_PatternPool):
         share = weights[rows] / np.bincount(rows)[rows]
         shared.fit(logits[rows], masks, labels[rows], share)
         observed = rare = 0
-        for pattern in _patterns(present.shape[1]):
-            number, having = _number(pattern), (present | ~pattern).all(1)
+        for pattern in patterns(present.shape[1]):
+            number, having = pattern_number(pattern), (present | ~pattern).all(1)
             self.slopes_[number] = np.where(pattern, shared.slopes_, 0.0)
             self.offsets_[number] = shared.offsets_ + (~pattern).astype(float) @ shared.shifts_
             observed += bool(having.any())
@@ -195,16 +195,17 @@ def every_pattern(present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> rows.tolist(), masks.tolist()
     ([0, 0, 0, 1], [[True, False], [False, True], [True, True], [False, True]])
     """
-    patterns = _patterns(present.shape[1])
-    having = (present[:, None] | ~patterns).all(-1)
+    every = patterns(present.shape[1])
+    having = (present[:, None] | ~every).all(-1)
     rows, which = np.nonzero(having)
-    return rows, patterns[which]
+    return rows, every[which]
 
 
-def _patterns(modalities: int) -> np.ndarray:
-    """Every non-empty pattern, bool (patterns, modalities), by binary number."""
+def patterns(modalities: int) -> np.ndarray:
+    """Give every non-empty pattern, bool (patterns, modalities), by binary number."""
     return np.array([pattern[::-1] for pattern in product([False, True], repeat=modalities) if any(pattern)])
 
 
-def _number(pattern: np.ndarray) -> int:
+def pattern_number(pattern: np.ndarray) -> int:
+    """Give the binary number of a pattern, bool (modalities,), the first modality least."""
     return int(pattern @ (2 ** np.arange(len(pattern))))

@@ -149,7 +149,7 @@ def _check_names(name: str, section: ModelSection) -> None:
         known = _pools() if pool else _operators()
         check_name(section.combine, known, f"models.{name}.combine", "a pool" if pool else "an operator")
     if "fill" in written:
-        known = _stand_ins() if section.fusion in ("joint", "hybrid") else _fills()
+        known = _stand_ins() if section.fusion in ("joint", "hybrid") else _fills(section.fusion)
         check_name(section.fill, known, f"models.{name}.fill", "a fill")
     if "cells" in written:
         check_name(section.cells, _cells(), f"models.{name}.cells", "a fill of missing cells")
@@ -187,10 +187,10 @@ def _learning_pools() -> tuple[str, ...]:
     return learning_pools()
 
 
-def _fills() -> tuple[str, ...]:
+def _fills(fusion: str) -> tuple[str, ...]:
     from clinfuse.fusion.missing import fill_names
 
-    return ("skip", *fill_names())
+    return ("skip", *(("per pattern",) if fusion == "early" else ()), *fill_names())
 
 
 def _stand_ins() -> tuple[str, ...]:

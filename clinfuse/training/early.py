@@ -24,7 +24,7 @@ from clinfuse.training.blocks import (
 )
 from clinfuse.training.classifiers import Explainable, FusionClassifier, explained, refuse_single
 from clinfuse.training.encoded import Encoded
-from clinfuse.training.fills import SKIP, check_fill, fill_name, fit_fill
+from clinfuse.training.fills import PER_PATTERN, SKIP, check_fill, fill_name, fit_fill
 from clinfuse.training.learner import Learner, LearnerRows
 from clinfuse.training.learners import build_learner, learner_from_state
 from clinfuse.training.linear import LinearLearner
@@ -33,6 +33,7 @@ from clinfuse.training.models import NetworkModel
 from clinfuse.training.networks import embed
 from clinfuse.training.objective import class_prior
 from clinfuse.training.options import TrainingOptions
+from clinfuse.training.pattern_learner import PatternLearner
 from clinfuse.training.seeds import derived_seed
 from clinfuse.training.single import SingleRecipe, can_be_learned, fit_single
 from clinfuse.training.splits import patient_folds
@@ -94,13 +95,17 @@ class Half:
         """Give the half that `to_state` described."""
         extractors = {name: NetworkModel.from_state(model) for name, model in state["extractors"].items()}
         fill = fill_from_state(state["fill"]) if state.get("fill") else None
-        blocks, learner = FeatureBlocks.from_state(state["blocks"]), learner_from_state(state["learner"])
+        blocks, learner = FeatureBlocks.from_state(state["blocks"]), _learner_from_state(state["learner"])
         return cls(extractors, blocks, learner, fill=fill)
 
 
 def features_of(extractors: Mapping[str, NetworkModel], cohort: Cohort, name: str) -> np.ndarray:
     """Give what enters early fusion for one modality before preparation, float64 (records, features)."""
     return extractors[name].embeddings(cohort) if name in extractors else cohort.features(name).values
+
+
+def _learner_from_state(state: Mapping[str, Any]) -> Learner:
+    return PatternLearner.from_state(state) if state["learner"] == "per pattern" else learner_from_state(state)
 
 
 @final
@@ -119,9 +124,10 @@ class EarlyFusion(FusionClassifier):
         By default logistic regression on extracted features (type II) and LightGBM on original ones (type I).
     encoders : mapping of str to str, EncoderChoice or callable, optional
         Network of a modality by its name; others take their kind's default.
-    fill : {"skip", "knn", "mean", "regression", "zero"}
+    fill : {"skip", "per pattern", "knn", "mean", "regression", "zero"}
         What stands for the features of an absent modality. ``"skip"`` leaves it to the learner: missing values for
-        trees, zeros, which are the training mean, for the others. A column for each modality says whether it was there,
+        trees, zeros, which are the training mean, for the others; ``"per pattern"`` trains a learner for every pattern
+        of present modalities with 10 events for each feature. A column for each modality says whether it was there,
         whatever the fill.
     cells : {"median", "knn", "iterative"}
         What stands for single missing cells of a modality that is there, beside a column that says they were missing.
@@ -178,7 +184,7 @@ class EarlyFusion(FusionClassifier):
                 found="another value",
                 remedy="Correct kind.",
             )
-        check_fill(self.fill)
+        check_fill(self.fill, PER_PATTERN)
         everyone = np.arange(len(cohort))
         self.extracted_: tuple[str, ...] = ()
         if self.kind == "I" or not self._wanted(cohort):
@@ -215,11 +221,14 @@ class EarlyFusion(FusionClassifier):
         owners, masks = masked_copies(seen.present, seen.record_ids, self.options, seed=seed)
         prepared = {name: blocks.block(name, values[name], seen.present[:, k]) for k, name in enumerate(cohort.names)}
         rows = LearnerRows(owners, seen.groups, seen.record_ids, seed=seed)
-        if self.fill == SKIP:
+        if self.fill in (SKIP, PER_PATTERN):
             fill, table = None, blocks.join({name: block[owners] for name, block in prepared.items()}, masks)
         else:
             fill, filled = fit_fill(self.fill, list(prepared.values()), seen.present, masks=masks, rows=rows)
             table = blocks.join_filled(dict(zip(prepared, filled, strict=True)), masks)
+        if self.fill == PER_PATTERN:
+            widths = [block.shape[1] for block in prepared.values()]
+            learner = PatternLearner(choice, widths, multilabel=self.multilabel_)
         return Half(extractors, blocks, learner.fit(table, seen_labels[owners], rows), fill=fill)
 
     def _default_learner(self) -> str:

@@ -14,18 +14,25 @@ from clinfuse.training.seeds import derived_seed
 from clinfuse.training.splits import patient_folds
 
 SKIP = "skip"
+PER_PATTERN = "per pattern"
 _FOLDS = 5
 
 
-def check_fill(choice: Any) -> None:
+def check_fill(choice: Any, *others: str) -> None:
     """Refuse what is neither ``"skip"``, the name of a fill, nor a fill.
+
+    Parameters
+    ----------
+    choice : str or Fill
+    *others : str
+        Further names that are allowed.
 
     Raises
     ------
     ConfigError
         ``FILL_NAME``.
     """
-    known = (SKIP, *fill_names())
+    known = (SKIP, *others, *fill_names())
     if not isinstance(choice, Fill) and choice not in known:
         refuse_fill(known)
 
