@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clinfuse.fusion.operators import operator_names
+from clinfuse.fusion.choice import operator_names
 from clinfuse.fusion.pooling import pool_names
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
