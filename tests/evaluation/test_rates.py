@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.evaluation.absence import record_uniforms
 from clinfuse.evaluation.compare import compare
@@ -191,3 +192,26 @@ def test_what_cannot_be_meant_is_refused(crossed, wrong):
 def test_a_mask_of_another_shape_is_refused(crossed):
     with pytest.raises(DataError, match="MASK_SHAPE"):
         decisions(crossed[1]["late"]).under(np.ones((3, 3), dtype=bool))
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_several_classes_and_labels_are_followed_too(task):
+    draw = np.random.default_rng(2)
+    known = np.arange(90) % 3
+    labels = known if task == "multiclass" else np.stack([known == 0, known == 1], axis=1).astype(int)
+    arrays = {name: (known + draw.normal(size=90))[:, None] for name in ("m0", "m1")}
+    cohort = Cohort.from_arrays(
+        arrays,
+        labels=labels,
+        kinds=dict.fromkeys(arrays, "ehr"),
+        task=task,
+        classes=("a", "b", "c") if task == "multiclass" else ("a", "b"),
+    )
+    cv = cross_validate(LateFusion(combine="mean"), cohort, folds=2)
+    found = drop_rates({"late": cv}, rates=(0.0, 0.5), masks=40)
+    for curve in found.curves:
+        point = curve.points[1]
+        assert abs(point.mean - point.expected.value) < 4 * point.deviation / np.sqrt(40)
+    nothing = decisions(cv).under(np.zeros((90, 2), dtype=bool))
+    assert nothing.abstain.all()
+    assert nothing.probabilities.mean(0) == pytest.approx(1 / 3, abs=0.02)
