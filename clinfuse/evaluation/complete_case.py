@@ -57,7 +57,8 @@ class CompleteCase:
     lacking : tuple of (str, int)
         Records without each modality.
     contrasts : tuple of Contrast
-        Prevalence first, then declared attributes, then sites; none where a group has fewer than five records.
+        Prevalence first, then declared attributes, then sites (by number, the largest first); none where a group has
+        fewer than five patients.
     """
 
     records: int
@@ -186,8 +187,16 @@ def _columns(cohort: Cohort, whole: np.ndarray) -> list[tuple[str, str, np.ndarr
             found.append((str(name), "mean", values.to_numpy(dtype=np.float64)))
         else:
             found += _levels(str(name), values.to_numpy(dtype=object))
-    found += _levels("site", np.asarray(cohort.sites, dtype=object))
-    return [one for one in found if _enough(one, whole)]
+    found += _levels("site", _numbered(np.asarray(cohort.sites).astype(str)))
+    people = np.asarray(cohort.patient_keys)
+    return [one for one in found if _enough(one, whole, people)]
+
+
+def _numbered(sites: np.ndarray) -> np.ndarray:
+    """Sites by number, the largest first: what a hospital calls them is no word of the declaration."""
+    names, counts = np.unique(sites[sites != ""], return_counts=True)
+    order = {str(names[k]): str(rank + 1) for rank, k in enumerate(np.lexsort((names, -counts)))}
+    return np.array([order.get(one, "") for one in sites.tolist()], dtype=object)
 
 
 def _levels(name: str, values: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
@@ -199,16 +208,16 @@ def _levels(name: str, values: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
     return [(f"{name} {level}", "share", np.where(known, texts == level, math.nan)) for level in levels]
 
 
-def _enough(column: tuple[str, str, np.ndarray], whole: np.ndarray) -> bool:
-    """Whether both groups have five values, and five of a level and of the others where it is a share."""
+def _enough(column: tuple[str, str, np.ndarray], whole: np.ndarray, people: np.ndarray) -> bool:
+    """Whether both groups have five patients with a value; of a share, five with the level and five without."""
     _, kind, values = column
     known = np.isfinite(values)
-    if min(int((known & whole).sum()), int((known & ~whole).sum())) < FEWEST or np.ptp(values[known]) == 0:
+    if not known.any() or np.ptp(values[known]) == 0:
         return False
-    if kind == "mean":
-        return True
-    cells = [int((known & side & (values == one)).sum()) for side in (whole, ~whole) for one in (0, 1)]
-    return min(cells) >= FEWEST
+    groups = [known & side for side in (whole, ~whole)]
+    if kind != "mean":
+        groups = [side & (values == one) for side in groups for one in (0, 1)]
+    return min(len(np.unique(people[one])) for one in groups) >= FEWEST
 
 
 def _contrast(name: str, kind: str, values: np.ndarray, whole: np.ndarray, weights: np.ndarray) -> Contrast:

@@ -135,3 +135,18 @@ def test_where_everything_is_there_nobody_is_left_out(fair):
     cohort = ordered(60, 0.0).without("m1")
     assert complete_case(cohort).contrasts == ()
     assert complete_case(cohort).sentence.endswith("would leave nobody out.")
+
+
+def test_sites_are_numbered_and_a_level_needs_five_patients_on_every_side():
+    cohort = people()
+    named = Cohort.from_arrays(
+        {"m0": np.ones((200, 1)), "m1": np.ones((200, 1))},
+        labels=np.asarray(cohort.labels),
+        kinds={"m0": "ehr", "m1": "ehr"},
+        present=np.array(cohort.present),
+        sites=["ST ELSEWHERE" if k % 3 else "COUNTY GENERAL" for k in range(200)],
+        patient_ids=[f"p{k // 2}" if k >= 20 else "p0" for k in range(200)],
+        attributes=pd.DataFrame({"ward": ["A" if k < 20 else "B" for k in range(200)]}),
+    )
+    names = [one.name for one in complete_case(named).contrasts]
+    assert names == ["positive", "site 1", "site 2"]  # ward A is twenty records of one patient
