@@ -87,6 +87,7 @@ def _regret(work: Work, comparison: Comparison, chosen: str, further: Further, s
             model=chosen,
             workers=count,
             results=folder,
+            redo=further.yes,
             progress=lambda done, total, text: advance(done, total),
         )
     return (found,)

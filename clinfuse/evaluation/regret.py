@@ -181,6 +181,7 @@ def regret(
     model: str,
     workers: int = 1,
     results: str | Path | None = None,
+    redo: bool = False,
     progress: Progress = silent,
 ) -> Regret:
     """Train the same kind of model on every subset of modalities, and hold the fusion against it on the same records.
@@ -196,7 +197,7 @@ def regret(
     workers : int
     results : path, optional
         Folder in which every finished fit is kept; the same call later goes on from there.
-    progress : callable
+    redo, progress
         As for `clinfuse.cross_validate`.
 
     Returns
@@ -241,7 +242,7 @@ def regret(
     rows, left_out = [], []
     for place, kept in enumerate(wanted):
         try:
-            own = singles[kept[0]] if len(kept) == 1 else _dedicated(cv, estimator, kept, workers, results)
+            own = singles[kept[0]] if len(kept) == 1 else _dedicated(cv, estimator, kept, (workers, redo), results)
         except KeyError:
             left_out.append(kept)
             continue
@@ -260,12 +261,18 @@ def _ordered(names: tuple[str, ...], kept: frozenset[str]) -> tuple[str, ...]:
 
 
 def _dedicated(
-    cv: CrossValidation, estimator: FusionClassifier, kept: tuple[str, ...], workers: int, results: str | Path | None
+    cv: CrossValidation,
+    estimator: FusionClassifier,
+    kept: tuple[str, ...],
+    running: tuple[int, bool],
+    results: str | Path | None,
 ) -> CrossValidation:
     """The same estimator on these modalities alone, on the same folds."""
     cohort = cv.cohort.without(*(name for name in cv.cohort.names if name not in kept))
     folder = None if results is None else Path(results) / "+".join(kept)
-    return run_models(cohort, {cv.name: estimator}, cv.scheme, workers=workers, results=folder)[cv.name]
+    workers, redo = running
+    found = run_models(cohort, {cv.name: estimator}, cv.scheme, workers=workers, results=folder, redo=redo)
+    return found[cv.name]
 
 
 def _row(cv: CrossValidation, own: CrossValidation, kept: tuple[str, ...]) -> RegretRow:

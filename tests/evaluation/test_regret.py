@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.errors import ConfigError
+from clinfuse.errors import ConfigError, StorageError
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.cost import sweep_cost
 from clinfuse.evaluation.crossval import cross_validate
@@ -39,6 +39,10 @@ def test_regret_is_the_dedicated_model_minus_the_fusion_left_with_as_much(compar
     assert found.rows[3].dedicated.value == pytest.approx(auroc(single.y_true, single.scores, folds=single.fold))
     again = regret(crossed, models["early"], model="early", results=tmp_path)
     assert again.as_dict() == found.as_dict()
+    other = EarlyFusion(kind="I", learner="logistic", options=TrainingOptions(hide=0.5))
+    with pytest.raises(StorageError, match="TASK_FOREIGN"):
+        regret(crossed, other, model="early", results=tmp_path)
+    assert regret(crossed, other, model="early", results=tmp_path, redo=True).as_dict() != found.as_dict()
     assert len(found.table()) == 6
 
 
