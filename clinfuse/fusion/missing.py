@@ -6,6 +6,7 @@ A fill is one class here, entered in ``_FILLS``: configuration, laws and the pag
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, final
@@ -236,6 +237,29 @@ def fill_names() -> tuple[str, ...]:
     return tuple(sorted(_FILLS))
 
 
+def register_fill(name: str, kind: type[Fill]) -> None:
+    """Make a fill of your own available by name in this process.
+
+    Parameters
+    ----------
+    name : str
+        That of the class, not yet taken.
+    kind : type
+        A subclass of `Fill` that can be made without arguments.
+
+    Raises
+    ------
+    ConfigError
+        ``FILL_CLASS``: no such class, or a name that is taken or is not that of the class.
+    """
+    if not (inspect.isclass(kind) and issubclass(kind, Fill)) or inspect.isabstract(kind) or kind.name != name:
+        found = "another object, or one of another name"
+        _refuse_class("a subclass of Fill with its own name", found)
+    if name in _FILLS or name in ("skip", "per pattern"):
+        _refuse_class("a name is given to one fill", "a name that is taken")
+    _FILLS[name] = kind
+
+
 def build_fill(choice: str | Fill) -> Fill:
     """Give an unfitted fill by its name, or a copy of one that was made with options.
 
@@ -285,3 +309,7 @@ def _patterns(present: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def _refuse_option(option: str, rule: str, found: str) -> NoReturn:
     raise ConfigError("FILL_OPTION", place=f"fill, {option}", rule=rule, found=found, remedy="Correct the option.")
+
+
+def _refuse_class(rule: str, found: str) -> NoReturn:
+    raise ConfigError("FILL_CLASS", place="fill", rule=rule, found=found, remedy="Give another class or name.")

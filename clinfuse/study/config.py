@@ -48,6 +48,7 @@ class ModelSection(Strict):
     learners: dict[str, str] = Field(default_factory=dict)
     fill: str = ""
     cells: str = ""
+    single_heads: bool = False
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     features: Annotated[int, Field(ge=1)] | None = None
     normalise: bool = False

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
     "single": ("modality", "learner"),
-    "early": ("kind", "learner", "fill", "cells"),
+    "early": ("kind", "learner", "fill", "cells", "single_heads"),
     "joint": ("combine", "kind", "fill", "features", "normalise", "options"),
     "late": ("combine", "learners", "fill", "weights"),
     "hybrid": ("combine", "fill", "features", "normalise", "options"),
 }
 _MODEL_KEYS = (
-    *("modality", "kind", "learner", "combine", "learners", "fill", "weights", "cells"),
+    *("modality", "kind", "learner", "combine", "learners", "fill", "weights", "cells", "single_heads"),
     *("features", "normalise", "options"),
 )
 

@@ -14,8 +14,6 @@ from clinfuse.encoders.base import Encoder
 from clinfuse.encoders.cells import MEDIAN, FilledTable
 from clinfuse.encoders.table import Style
 from clinfuse.errors import ConfigError
-from clinfuse.fusion.fill import Fill
-from clinfuse.fusion.missing import fill_from_state
 from clinfuse.training.blocks import (
     EmbeddingPreparation,
     FeatureBlocks,
@@ -25,12 +23,12 @@ from clinfuse.training.blocks import (
 from clinfuse.training.classifiers import Explainable, FusionClassifier, explained, refuse_single
 from clinfuse.training.encoded import Encoded
 from clinfuse.training.fills import PER_PATTERN, SKIP, check_fill, fill_name, fit_fill
-from clinfuse.training.learner import Learner, LearnerRows
-from clinfuse.training.learners import build_learner, learner_from_state
+from clinfuse.training.half import Half, features_of, linear_part
+from clinfuse.training.learner import LearnerRows
+from clinfuse.training.learners import build_learner
 from clinfuse.training.linear import LinearLearner
 from clinfuse.training.loop import Epoch
-from clinfuse.training.models import NetworkModel
-from clinfuse.training.networks import embed
+from clinfuse.training.models import NetworkModel, SingleModel, single_from_state
 from clinfuse.training.objective import class_prior
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.pattern_learner import PatternLearner
@@ -38,74 +36,7 @@ from clinfuse.training.seeds import derived_seed
 from clinfuse.training.single import SingleRecipe, can_be_learned, fit_single
 from clinfuse.training.splits import patient_folds
 from clinfuse.training.taxonomy import FusionInput, fusion_class
-
-
-@final
-class Half:
-    """One learner with the extractors it stands on, none of which saw a record the learner was trained on.
-
-    Parameters
-    ----------
-    extractors : mapping of str to NetworkModel
-        Empty where all features are original ones.
-    blocks : FeatureBlocks
-        Fitted.
-    learner : Learner
-        Fitted.
-    fill : Fill or None
-        Fitted; None leaves absent blocks to the learner.
-    """
-
-    def __init__(
-        self, extractors: Mapping[str, NetworkModel], blocks: FeatureBlocks, learner: Learner, *, fill: Fill | None
-    ) -> None:
-        self.extractors = dict(extractors)
-        self.blocks = blocks
-        self.learner = learner
-        self.fill = fill
-
-    def encode(self, cohort: Cohort, name: str) -> np.ndarray:
-        """Give one modality's prepared block, float64 (records, width), zeros where absent."""
-        present = cohort.present[:, cohort.names.index(name)]
-        return self.blocks.block(name, features_of(self.extractors, cohort, name), present)
-
-    def table(self, blocks: Mapping[str, np.ndarray], present: np.ndarray) -> np.ndarray:
-        """Give what the learner sees of prepared blocks, float64 (records, width)."""
-        if self.fill is None:
-            return self.blocks.join(blocks, present)
-        names = list(self.blocks.preparations)
-        filled = self.fill.fill([blocks[name] for name in names], present)
-        return self.blocks.join_filled(dict(zip(names, filled, strict=True)), present)
-
-    def logits(self, blocks: Mapping[str, np.ndarray], present: np.ndarray) -> np.ndarray:
-        """Give logits of prepared blocks, float64 (records, outputs)."""
-        return self.learner.logits(self.table(blocks, present))
-
-    def to_state(self) -> dict[str, Any]:
-        """Give extractors, preparations and learner."""
-        return {
-            "extractors": {name: model.to_state() for name, model in self.extractors.items()},
-            "blocks": self.blocks.to_state(),
-            "learner": self.learner.to_state(),
-            "fill": {} if self.fill is None else self.fill.to_state(),
-        }
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Half:
-        """Give the half that `to_state` described."""
-        extractors = {name: NetworkModel.from_state(model) for name, model in state["extractors"].items()}
-        fill = fill_from_state(state["fill"]) if state.get("fill") else None
-        blocks, learner = FeatureBlocks.from_state(state["blocks"]), _learner_from_state(state["learner"])
-        return cls(extractors, blocks, learner, fill=fill)
-
-
-def features_of(extractors: Mapping[str, NetworkModel], cohort: Cohort, name: str) -> np.ndarray:
-    """Give what enters early fusion for one modality before preparation, float64 (records, features)."""
-    return extractors[name].embeddings(cohort) if name in extractors else cohort.features(name).values
-
-
-def _learner_from_state(state: Mapping[str, Any]) -> Learner:
-    return PatternLearner.from_state(state) if state["learner"] == "per pattern" else learner_from_state(state)
+from clinfuse.training.unimodal import default_learner
 
 
 @final
@@ -132,6 +63,10 @@ class EarlyFusion(FusionClassifier):
     cells : {"median", "knn", "iterative"}
         What stands for single missing cells of a modality that is there, beside a column that says they were missing.
         Trees take missing cells as they are.
+    single_heads : bool
+        Whether every modality also has a model of its own, whose logits, averaged over the modalities that are there,
+        are averaged with those of the learner: a hybrid of early and late fusion. An attribution then gives shares of
+        modalities only.
     options : TrainingOptions
     seed : int
 
@@ -153,6 +88,7 @@ class EarlyFusion(FusionClassifier):
         encoders: Mapping[str, Any] | None = None,
         fill: Any = SKIP,
         cells: str = MEDIAN,
+        single_heads: bool = False,
         options: TrainingOptions = TrainingOptions(),
         seed: int = 0,
     ) -> None:
@@ -161,14 +97,18 @@ class EarlyFusion(FusionClassifier):
         self.encoders = encoders
         self.fill = fill
         self.cells = cells
+        self.single_heads = single_heads
         self.options = options
         self.seed = seed
 
     def taxonomy(self) -> str:
         """Give ``"early"`` and the type: no training loss of the final model reaches an extractor.
 
-        Once fitted it says what was done: type II of tables alone has no extractor and is type I.
+        Once fitted it says what was done: type II of tables alone has no extractor and is type I. With single heads it
+        is a hybrid, outside the three classes.
         """
+        if self.single_heads:
+            return "hybrid (early + late)"
         if not hasattr(self, "halves_"):
             return f"early, type {self.kind}"
         extracted = self.halves_[0].extractors
@@ -185,6 +125,7 @@ class EarlyFusion(FusionClassifier):
                 remedy="Correct kind.",
             )
         check_fill(self.fill, PER_PATTERN)
+        self.singles_ = self._singles(cohort, labels) if self.single_heads else {}
         everyone = np.arange(len(cohort))
         self.extracted_: tuple[str, ...] = ()
         if self.kind == "I" or not self._wanted(cohort):
@@ -201,6 +142,18 @@ class EarlyFusion(FusionClassifier):
             if all(can_be_learned(cohort[extract], name, labels[extract], outputs) for extract, _ in cuts)
         )
         self.halves_ = [self._half(cohort, labels, extract, learn) for extract, learn in cuts]
+
+    def _singles(self, cohort: Cohort, labels: np.ndarray) -> dict[str, SingleModel]:
+        """The model of each modality alone, the same as in late fusion."""
+        singles = {}
+        for name in self.modalities_:
+            learner = default_learner(cohort, name, self.encoders)
+            encoder = (self.encoders or {}).get(name)
+            recipe = SingleRecipe(encoder=encoder, learner=learner, options=self.options, seed=self.seed)
+            singles[name] = fit_single(
+                cohort, name, labels, recipe=recipe, prior=self.prior_, multilabel=self.multilabel_
+            )
+        return singles
 
     def _wanted(self, cohort: Cohort) -> list[str]:
         """Modalities whose features come from a network; a table's columns are features already."""
@@ -252,7 +205,12 @@ class EarlyFusion(FusionClassifier):
         raise TypeError(message)
 
     def _encode(self, cohort: Cohort, names: list[str]) -> dict[str, np.ndarray]:
-        return {name: np.concatenate([half.encode(cohort, name) for half in self.halves_], axis=1) for name in names}
+        values = {}
+        for name in names:
+            blocks = [half.encode(cohort, name) for half in self.halves_]
+            own = [self.singles_[name].logits(cohort)] if self.singles_ else []
+            values[name] = np.concatenate([*blocks, *own], axis=1)
+        return values
 
     def _nothing(self, records: int) -> np.ndarray:
         return np.zeros((records, 0))
@@ -269,9 +227,20 @@ class EarlyFusion(FusionClassifier):
 
     def _decide(self, values: dict[str, np.ndarray], present: np.ndarray) -> np.ndarray:
         each = [half.logits(self._blocks(values, k, len(present)), present) for k, half in enumerate(self.halves_)]
-        return np.asarray(np.mean(each, axis=0))
+        fused = np.asarray(np.mean(each, axis=0))
+        if not self.singles_:
+            return fused
+        outputs = len(self.prior_)
+        own = [values[name][:, -outputs:] if there.any() else 0.0 for name, there in self._columns(present)]
+        total = sum(np.where(there[:, None], z, 0.0) for z, (_, there) in zip(own, self._columns(present), strict=True))
+        return np.asarray((fused + total / present.sum(1, keepdims=True)) / 2)
+
+    def _columns(self, present: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        return list(zip(self.modalities_, present.T, strict=True))
 
     def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
+        if self.singles_:
+            return Explainable((), {}, {}, {}, lambda inputs: inputs[0], {})
         names, contributions = self._table_parts(cohort, encoded, present)
         if not all(isinstance(half.learner, LinearLearner) for half in self.halves_):
             return Explainable((), {}, {}, names, lambda inputs: inputs[0], contributions)
@@ -289,7 +258,7 @@ class EarlyFusion(FusionClassifier):
         here = {name: x for name, (x, _) in seen.items()}
 
         def part(name: str, x: Tensor) -> Tensor:
-            return torch.stack([_linear_part(half, name, x, masks[name]) for half in self.halves_]).mean(0)
+            return torch.stack([linear_part(half, name, x, masks[name]) for half in self.halves_]).mean(0)
 
         with torch.no_grad():
             rest = base - float(sum(part(name, here[name])[0] for name in order))
@@ -325,35 +294,28 @@ class EarlyFusion(FusionClassifier):
 
     @property
     def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:
-        """The loss curve of every extractor, by modality and half."""
-        return {
+        """The loss curve of every extractor, by modality and half, and of every model of a modality alone."""
+        curves = {
             f"{name}, half {k + 1}": model.curve
             for k, half in enumerate(self.halves_)
             for name, model in half.extractors.items()
         }
+        own = {f"{name}, alone": m.curve for name, m in self.singles_.items() if isinstance(m, NetworkModel)}
+        return curves | own
 
     @property
     def stored_(self) -> bool:
         """Whether everything learned has a safe form on disk."""
-        return all(h.learner.stored and all(m.stored for m in h.extractors.values()) for h in self.halves_)
+        networks = [*(m for half in self.halves_ for m in half.extractors.values()), *self.singles_.values()]
+        return all(half.learner.stored for half in self.halves_) and all(model.stored for model in networks)
 
     def _learned(self) -> dict[str, Any]:
         chosen = {"kind": self.kind, "fill": fill_name(self.fill), "cells": self.cells}
-        return {**chosen, "halves": [half.to_state() for half in self.halves_]}
+        singles = {name: model.to_state() for name, model in self.singles_.items()}
+        return {**chosen, "halves": [half.to_state() for half in self.halves_], "singles": singles}
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.kind, self.fill, self.cells = state["kind"], state.get("fill", SKIP), state.get("cells", MEDIAN)
         self.halves_ = [Half.from_state(half) for half in state["halves"]]
-
-
-def _linear_part(half: Half, name: str, x: Tensor, mask: Tensor) -> Tensor:
-    """What one extracted modality adds to the explained logit of one half, (batch,), with gradients to its input."""
-    preparation, learner = half.blocks.preparations[name], half.learner
-    if not (isinstance(preparation, EmbeddingPreparation) and isinstance(learner, LinearLearner)):
-        message = "only logistic regression on embeddings has a gradient"
-        raise TypeError(message)
-    masks = mask.expand(len(x), -1) if mask.numel() else mask
-    z = embed(half.extractors[name].network.encoder, x.float(), masks).double()
-    standard = (z - torch.from_numpy(preparation.mean_)) / torch.from_numpy(preparation.spread_)
-    slope = torch.from_numpy(learner.coefficients_[-1] - learner.coefficients_[0])
-    return standard @ slope[half.blocks.spans_[name]]
+        self.singles_ = {name: single_from_state(model) for name, model in state.get("singles", {}).items()}
+        self.single_heads = bool(self.singles_)

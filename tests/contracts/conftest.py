@@ -36,6 +36,7 @@ CLASSIFIERS = {
     ),
     "early I cells by neighbours": lambda: EarlyFusion(kind="I", learner="logistic", cells="knn", options=OPTIONS),
     "early I cells by iteration": lambda: EarlyFusion(kind="I", learner="logistic", cells="iterative", options=OPTIONS),
+    "early II with single heads": lambda: EarlyFusion(single_heads=True, options=OPTIONS),
     "early I per pattern": lambda: EarlyFusion(kind="I", learner="logistic", fill="per pattern", options=OPTIONS),
     "early II filled by neighbours": lambda: EarlyFusion(fill="knn", options=OPTIONS),
     "joint concat": lambda: JointFusion(options=OPTIONS),

@@ -38,7 +38,8 @@ def spoiled(z, present, filler):
 
 
 def test_every_fill_is_registered_and_so_under_these_laws():
-    assert {kind.name for kind in Fill.__subclasses__()} == set(fill_names())
+    own = {kind.name for kind in Fill.__subclasses__() if kind.__module__.startswith("clinfuse.")}
+    assert own == set(fill_names())
 
 
 @every

@@ -11,7 +11,8 @@ from torch import nn
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError, StorageError, TrainingError
-from clinfuse.training.early import EarlyFusion, features_of
+from clinfuse.training.early import EarlyFusion
+from clinfuse.training.half import features_of
 from clinfuse.training.joint import HybridFusion, JointFusion
 from clinfuse.training.late import LateFusion
 from clinfuse.training.learners import Brought
@@ -164,6 +165,7 @@ def test_a_network_of_your_own(make_films):
         (JointFusion(kind="II"), "joint, type II"),
         (LateFusion(combine="mean"), "late, mean"),
         (HybridFusion(), "hybrid (joint + late)"),
+        (EarlyFusion(single_heads=True), "hybrid (early + late)"),
     ],
 )
 def test_taxonomy_follows_the_decision_procedure(model, words):

@@ -1,15 +1,24 @@
 """Fills inside classifiers: fitted in the fold, never with the record they fill while a learner trains."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from clinfuse.encoders.cells import cell_fill_names
 from clinfuse.errors import ConfigError
+from clinfuse.fusion import missing
 from clinfuse.fusion.fill import Fill
 from clinfuse.fusion.missing import NeighbourFill, fill_names
+from clinfuse.fusion.pooling import pool_names
+from clinfuse.fusion.register import register
+from clinfuse.fusion.stand_ins import stand_in_names
+from clinfuse.study.config import parse_study
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.fills import fit_fill
 from clinfuse.training.late import LateFusion
 from clinfuse.training.learner import LearnerRows
+from clinfuse.training.learners import learner_names
 from clinfuse.training.store import load_model, save_model
 
 every = pytest.mark.parametrize("fill", fill_names())
@@ -104,10 +113,53 @@ def test_a_fill_is_stored_and_its_name_with_it(kind, fill, make_embedding_cohort
     np.testing.assert_array_equal(again.predict_proba(cohort), model.predict_proba(cohort))
 
 
+class MedianFill(Fill):
+    """A fill of one's own: one class."""
+
+    name = "median"
+
+    def _learn(self, x, present):
+        self.median_ = np.array([np.median(c[there]) for c, there in zip(x.T, self._wide(present).T, strict=True)])
+
+    def _values(self, x, present):
+        return self._raw(np.tile(self.median_, (len(x), 1)))
+
+    def _learned(self):
+        return {"median": self.median_}
+
+    def _restore(self, state):
+        self.median_ = state["median"]
+
+
+def test_a_fill_of_your_own_is_one_class(make_embedding_cohort, monkeypatch, tmp_path):
+    monkeypatch.setattr(missing, "_FILLS", dict(missing._FILLS))
+    register("median", MedianFill)
+    parsed = parse_study({"cohort": "c", "results": "r", "models": {"late": {"fusion": "late", "fill": "median"}}})
+    assert parsed.build_models()["late"].fill == "median"
+    cohort = make_embedding_cohort(60)
+    model = EarlyFusion(kind="I", fill="median").fit(cohort)
+    save_model(model, tmp_path / "model")
+    np.testing.assert_array_equal(load_model(tmp_path / "model").predict_proba(cohort), model.predict_proba(cohort))
+    (half,) = model.halves_
+    blocks = [np.zeros((1, width)) for width in half.fill.widths_]
+    expected = half.fill.median_ * half.fill.spread_ + half.fill.centre_
+    found = np.concatenate(half.fill.fill(blocks, np.array([[False, False]])), axis=1)[0]
+    np.testing.assert_allclose(found, expected)
+    for name, kind in (("median", MedianFill), ("other", MedianFill), ("skip", Fill)):
+        with pytest.raises(ConfigError, match="FILL_CLASS"):
+            register(name, kind)
+
+
+def test_every_name_of_a_fill_pool_and_learner_is_explained():
+    text = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+    names = {*fill_names(), *stand_in_names(), *pool_names(), *learner_names(), *cell_fill_names(), "per pattern"}
+    assert [name for name in sorted(names) if f"`{name}`" not in text and f'"{name}"' not in text] == []
+
+
 def test_what_cannot_be_is_refused(make_embedding_cohort):
     cohort = make_embedding_cohort(60)
     for model in (EarlyFusion(fill="median"), LateFusion(fill="median")):
-        with pytest.raises(ConfigError, match=r"FILL_NAME.*skip, knn, mean, regression, zero"):
+        with pytest.raises(ConfigError, match=r"FILL_NAME.*skip, .*knn, mean, regression, zero"):
             model.fit(cohort)
     with pytest.raises(ConfigError, match=r"POOL_WEIGHTS.*source1, source2"):
         LateFusion(combine="weighted", weights={"source1": 1.0}).fit(cohort)
