@@ -14,6 +14,7 @@ import pandas as pd
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.answer import Answer, Difference, decide, paired_difference
+from clinfuse.evaluation.before_after import calibration_table
 from clinfuse.evaluation.best_single import Comparator, chosen_single, named_single
 from clinfuse.evaluation.crossval import CrossValidation, Running, run_models, silent
 from clinfuse.evaluation.folds import Scheme
@@ -206,6 +207,13 @@ class Comparison:
         known = counts(self.predictions.select(model=self.primary))
         table.columns.name = f"records: {known}" if known.events is None else f"events: {known.positive}"
         return table
+
+    def calibration_table(self) -> pd.DataFrame:
+        """Give slope, calibration in the large and Brier score of every model before and after correction.
+
+        Empty where the task is not binary.
+        """
+        return calibration_table(self.models)
 
     @property
     def p_values(self) -> dict[str, float]:

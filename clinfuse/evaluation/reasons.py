@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from clinfuse.evaluation.answer import MARGIN
 from clinfuse.evaluation.intervals import Estimate
 
 if TYPE_CHECKING:
@@ -48,11 +49,13 @@ def _together(model: str, found: Interaction) -> str:
     if found.additive:
         return (
             f"{model} adds its modalities up, so it could not use an interaction between them: "
-            "ask early or joint fusion whether there is one."
+            'ask early fusion with trees (kind = "I") or joint fusion with combine = "gated" whether there is one.'
         )
     sums = f"a sum of one term for each modality reaches AUROC {found.added:.2f} of {found.whole:.2f}"
     if found.present:
         return f"Interaction present in {model}: {sums}; what modalities say together is worth {_signed(found.gain)}."
+    if found.gain.high > MARGIN:
+        return f"Cannot tell whether modalities interact in {model}: {sums}, {_signed(found.gain)}."
     return f"No interaction found in {model}, late fusion would do: {sums}, {_signed(found.gain)}."
 
 

@@ -213,6 +213,9 @@ def _tables(
     comparison: Any, robustness: Any, rates: Any, audit: Any, diagnoses: Sequence[Any]
 ) -> tuple[tuple[str, Frame], ...]:
     found = [("Every model", frame_of(comparison.table()))]
+    calibrated = comparison.calibration_table()
+    if len(calibrated):
+        found.append(("Calibration before and after correction", frame_of(calibrated)))
     if diagnoses:
         found.append(("What each fusion makes of its sources", frame_of(pd.concat([one.table() for one in diagnoses]))))
     if robustness is not None:

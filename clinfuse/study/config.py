@@ -101,6 +101,9 @@ class TrainingSection(Strict):
     patience: Annotated[int, Field(ge=0)] | None = None
     validation: Share | None = None
     class_weights: Literal["none", "balanced", "sampled"] | None = None
+    loss: Literal["cross-entropy", "focal"] | None = None
+    focusing: Annotated[float, Field(ge=0)] | None = None
+    auxiliary: Annotated[float, Field(ge=0)] | None = None
     augment: bool | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     copies: Annotated[int, Field(ge=0)] | None = None

@@ -305,6 +305,8 @@ def picks(comparison: Comparison, study: Any) -> tuple[str, ...]:
 def _write_tables(outcome: Outcome, work: Work) -> None:
     folder = work.run.tables
     tables = {"models": outcome.comparison.table().reset_index()}
+    if work.cohort.task == "binary":
+        tables["calibration"] = outcome.comparison.calibration_table()
     if outcome.diagnoses:
         tables["diagnosis"] = pd.concat([one.table() for one in outcome.diagnoses])
     if outcome.robustness.rows:
@@ -315,6 +317,7 @@ def _write_tables(outcome: Outcome, work: Work) -> None:
         file.unlink()
     captions = {
         "models": f"Every model on held-out records. {outcome.comparison.answer.text}",
+        "calibration": "Calibration of held-out predictions before and after correction.",
         "diagnosis": "What each fusion makes of its modalities, on held-out records.",
         "withheld": f"{work.study.primary}, sources withheld from the model.",
         "rates": "Every model as sources go missing at random.",

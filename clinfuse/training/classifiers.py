@@ -213,6 +213,14 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
     def stored_(self) -> bool:
         """Whether everything learned has a safe form on disk."""
 
+    @property
+    def weighing_(self) -> np.ndarray:
+        """What was added to the logits of the final network to undo the weighing of classes, float64 (classes,).
+
+        Zeros where classes were not weighed, or where a learner or a pool stands behind the networks.
+        """
+        return np.array(getattr(self, "correction_", np.zeros(len(self.prior_))))
+
     @abstractmethod
     def _fit(self, cohort: Cohort, labels: np.ndarray) -> None: ...
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast, final
 import numpy as np
 import torch
 from sklearn.base import clone
-from torch import Tensor
+from torch import Tensor, nn
 
 from clinfuse.cohort.batch import load_batch
 from clinfuse.cohort.cohort import Cohort
@@ -28,7 +28,7 @@ from clinfuse.training.encoded import Encoded
 from clinfuse.training.loop import Epoch, TrainingRows, train
 from clinfuse.training.models import choice_from_state, choice_state, prepared_table
 from clinfuse.training.networks import JointNetwork, RawTable
-from clinfuse.training.objective import Objective
+from clinfuse.training.objective import training_objective
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.seeds import derived_seed, quiet_torch
 from clinfuse.training.single import network_encoder, training_correction, training_inputs
@@ -79,9 +79,11 @@ class _TrainedTogether(FusionClassifier):
             self._adapt(network, data)
             for name in self._begun():
                 network.encoders[network.names.index(name)].load_state_dict(self.pretrained_.weights(name))
-            objective = Objective(self.multilabel_, self.prior_, options.class_weight == "balanced")
+            objective = training_objective(options, self.prior_, multilabel=self.multilabel_)
             self.curve_ = train(network, data, objective, options=options, seed=seed)
         self.correction_ = training_correction(labels, self.prior_, options, multilabel=self.multilabel_)
+        if not self.single_heads:
+            network.heads = nn.ModuleList()  # heads that only training had a use for
         self._keep(network)
 
     def _joint_class(self) -> str:
@@ -123,8 +125,9 @@ class _TrainedTogether(FusionClassifier):
             )
         widths = tuple(encoder.features for encoder in encoders.values())
         operator = self._operator(widths, seed=derived_seed(self.seed, "operator"))
+        dropout, auxiliary = self.options.dropout, 1.0 if self.single_heads else self.options.auxiliary
         return JointNetwork(
-            encoders, operator, len(self.prior_), dropout=self.options.dropout, single_heads=self.single_heads
+            encoders, operator, len(self.prior_), dropout=dropout, single_heads=auxiliary > 0, single_weight=auxiliary
         )
 
     def _operator(self, widths: tuple[int, ...], *, seed: int) -> Operator:

@@ -142,7 +142,11 @@ def train(
         masks = {name: mask.to(device) for name, mask in batch.window_masks.items()}
         targets = batch.targets.to(device)
         answers = network.answers(inputs, masks, batch.present.to(device))
-        losses = [objective.loss(logits.float(), targets, rows) for logits, rows in answers.logits]
+        weights = answers.weights or (1.0,) * len(answers.logits)
+        losses = [
+            weight * objective.loss(logits.float(), targets, rows)
+            for weight, (logits, rows) in zip(weights, answers.logits, strict=True)
+        ]
         return torch.stack(losses).sum() + answers.penalty
 
     first = data.training_batch(train_rows[: options.batch_size], options, seed=seed, epoch=0)
@@ -235,9 +239,16 @@ def _order(data: TrainingRows, rows: np.ndarray, options: TrainingOptions, seed:
     drawer = generator(seed, "order", epoch)
     if options.class_weight != "sampled" or data.labels.ndim == 2:
         return drawer.permutation(rows)
-    labels = data.labels[rows]
-    share = np.array([1 / np.count_nonzero(labels == label) for label in labels])
+    share = 1 / _records_of_the_class(data.labels[rows], data.cohort.groups[rows])
     return drawer.choice(rows, size=len(rows), replace=True, p=share / share.sum())
+
+
+def _records_of_the_class(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Give how many records of a row's class there would be if every patient had as many as this row's, (rows,)."""
+    names, owner = np.unique(groups, return_inverse=True)
+    pairs, pair, records = np.unique(labels * len(names) + owner, return_inverse=True, return_counts=True)
+    patients = np.bincount(pairs // len(names))
+    return patients[labels] * records[pair]
 
 
 def _validation_loss(

@@ -100,10 +100,13 @@ class Answers:
         Every set of logits the loss is taken of, with the rows it counts for.
     penalty : Tensor, scalar
         What is added to the loss beside them.
+    weights : tuple of float
+        Of the loss of each set of logits; by default all count alike.
     """
 
     logits: tuple[tuple[Tensor, Tensor], ...]
     penalty: Tensor
+    weights: tuple[float, ...] = ()
 
 
 class TrainableNetwork(nn.Module, ABC):
@@ -176,10 +179,19 @@ class JointNetwork(TrainableNetwork):
         Share of the fused vector set to zero in training.
     single_heads : bool
         Whether every modality also has a head of its own (hybrid fusion).
+    single_weight : float
+        Of the loss of each such head, that of the fused one being 1.
     """
 
     def __init__(
-        self, encoders: Mapping[str, Encoder], operator: Operator, outputs: int, *, dropout: float, single_heads: bool
+        self,
+        encoders: Mapping[str, Encoder],
+        operator: Operator,
+        outputs: int,
+        *,
+        dropout: float,
+        single_heads: bool,
+        single_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.names = tuple(encoders)
@@ -189,6 +201,7 @@ class JointNetwork(TrainableNetwork):
         self.head = nn.Linear(operator.features, outputs)
         heads = [nn.Linear(encoder.features, outputs) for encoder in encoders.values()] if single_heads else []
         self.heads = nn.ModuleList(heads)
+        self.single_weight = single_weight
 
     def encoders_by_name(self) -> dict[str, nn.Module]:
         """Give every modality's encoder."""
@@ -249,9 +262,10 @@ class JointNetwork(TrainableNetwork):
         """Give the fused logits for every record, then each single head's for the records that have its modality."""
         z = self.embed_present(inputs, masks, present)
         everyone = torch.ones(len(present), dtype=torch.bool, device=present.device)
-        singles = zip(self.single_logits(z), present.T, strict=False)
+        singles = tuple(zip(self.single_logits(z), present.T, strict=False))
+        weights = (1.0, *(self.single_weight for _ in singles))
         penalty = self.operator.penalty(self._contents(z), present)
-        return Answers(((self.fused_logits(z, present), everyone), *singles), penalty)
+        return Answers(((self.fused_logits(z, present), everyone), *singles), penalty, weights)
 
     def decision(self, z: list[Tensor], present: Tensor) -> Tensor:
         """Give the logits a prediction is made of: fused, averaged with the mean of present single heads if any."""

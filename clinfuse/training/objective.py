@@ -11,6 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from clinfuse.errors import TrainingError
+from clinfuse.training.options import TrainingOptions
+
+_SURE = 1e-6
 
 
 class Loss(Protocol):
@@ -33,11 +36,19 @@ class Objective:
         Share of each class, or of each positive label, among the training records.
     balanced : bool
         Whether classes weigh equally.
+    focusing : float
+        Above 0, the focal loss: what a record counts falls with ``(1 - p) ** focusing``, p the probability given to
+        what is true. It ranks as cross-entropy does and is minimised by other probabilities than the true ones.
+
+    References
+    ----------
+    Lin et al. 2017, Focal loss for dense object detection, doi:10.1109/ICCV.2017.324.
     """
 
     multilabel: bool
     prior: np.ndarray
     balanced: bool
+    focusing: float = 0.0
 
     def loss(self, logits: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
         """Give the mean loss over the rows that count, a scalar; zero where none does.
@@ -55,11 +66,27 @@ class Objective:
             each = functional.binary_cross_entropy_with_logits(
                 logits, targets.clamp(min=0).to(logits.dtype), reduction="none", pos_weight=weight
             )
+            if self.focusing > 0:
+                truth = targets.clamp(min=0).to(logits.dtype)
+                plain = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+                each = each * self._focus(plain)
             return torch.where(known, each, torch.zeros_like(each)).sum() / known.sum().clamp(min=1)
         known = (targets >= 0) & rows
         weight = 1 / (prior * len(prior)) if self.balanced else None
         each = functional.cross_entropy(logits, targets.clamp(min=0), reduction="none", weight=weight)
+        if self.focusing > 0:
+            each = each * self._focus(functional.cross_entropy(logits, targets.clamp(min=0), reduction="none"))
         return torch.where(known, each, torch.zeros_like(each)).sum() / known.sum().clamp(min=1)
+
+    def _focus(self, surprise: Tensor) -> Tensor:
+        """Give the focal factor of each record from its cross-entropy; its slope is kept finite where p is 1."""
+        return (1 - torch.exp(-surprise)).clamp(min=_SURE) ** self.focusing
+
+
+def training_objective(options: TrainingOptions, prior: np.ndarray, *, multilabel: bool) -> Objective:
+    """Give the objective that training options name, for this prior."""
+    focusing = options.focusing if options.loss == "focal" else 0.0
+    return Objective(multilabel, prior, options.class_weight == "balanced", focusing)
 
 
 def class_prior(labels: np.ndarray, outputs: int, *, multilabel: bool) -> np.ndarray:

@@ -14,6 +14,7 @@ _CHOICES = {
     "class_weight": ("none", "balanced", "sampled"),
     "precision": ("float32", "bfloat16", "auto"),
     "schedule": ("cosine", "constant"),
+    "loss": ("cross-entropy", "focal"),
 }
 
 
@@ -43,7 +44,16 @@ class TrainingOptions:
     validation : float
         Share of the training patients held back when ``patience`` is used.
     class_weight : {"none", "balanced", "sampled"}
-        Weigh or draw the classes equally; the logits are then corrected back to the prevalence.
+        Weigh or draw the classes equally; the logits are then corrected back to the prevalence. What is drawn is a
+        patient of a class, and then one of his records of that class.
+    loss : {"cross-entropy", "focal"}
+        The focal loss turns training towards records that are told badly. Its minimum is not at the true
+        probabilities, and nothing corrects for that: look at the calibration that the study reports.
+    focusing : float
+        Of the focal loss (gamma); 0 is cross-entropy.
+    auxiliary : float
+        Of joint fusion: weight of a loss of every modality's own head beside that of the fused one, so that no encoder
+        is left behind by one that learns faster; 0.1 to 1 is usual. These heads are thrown away after training.
     augment : bool
         Vary training inputs by kind: images turned by at most 10 degrees, shifted, scaled and jittered; signals
         shifted in time, with channels dropped and noise added. Never at prediction.
@@ -82,6 +92,9 @@ class TrainingOptions:
     patience: int = 0
     validation: float = 0.15
     class_weight: Literal["none", "balanced", "sampled"] = "none"
+    loss: Literal["cross-entropy", "focal"] = "cross-entropy"
+    focusing: float = 2.0
+    auxiliary: float = 0.0
     augment: bool = True
     dropout: float = 0.1
     hide: float = 0.3
@@ -94,7 +107,7 @@ class TrainingOptions:
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 self._refuse(name, "a number above 0")
-        for name in ("weight_decay", "patience", "copies"):
+        for name in ("weight_decay", "patience", "copies", "focusing", "auxiliary"):
             if not getattr(self, name) >= 0:
                 self._refuse(name, "a number of at least 0")
         for name in ("warm_up", "validation", "dropout", "hide"):

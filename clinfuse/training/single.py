@@ -20,7 +20,7 @@ from clinfuse.training.loop import TrainingRows, train
 from clinfuse.training.memo import shared
 from clinfuse.training.models import LearnerModel, NetworkModel, PriorModel, SingleModel, prepared_table
 from clinfuse.training.networks import SingleNetwork
-from clinfuse.training.objective import Objective, class_prior, prior_logits, weighing_correction
+from clinfuse.training.objective import class_prior, prior_logits, training_objective, weighing_correction
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.seeds import derived_seed, quiet_torch
 
@@ -156,13 +156,12 @@ def _fit_network(
     choice = recipe.encoder or default_encoder(modality.kind)
     width = data.tables[name].shape[1] if tables else 0
     seed = derived_seed(recipe.seed, "network", name)
-    balanced = recipe.options.class_weight == "balanced"
     with quiet_torch(seed, recipe.options.threads):
         encoder = network_encoder(choice, cohort, name, width, seed=recipe.seed)
         network = SingleNetwork(encoder, len(prior), dropout=recipe.options.dropout)
         seen = training_inputs(data, name)
         encoder.adapt(seen)
-        objective = Objective(multilabel, prior, balanced)
+        objective = training_objective(recipe.options, prior, multilabel=multilabel)
         curve = train(network, data, objective, options=recipe.options, seed=seed)
     baseline = np.zeros(seen.shape[1:], np.float32) if modality.windowed else seen.mean(0).numpy()
     correction = training_correction(labels, prior, recipe.options, multilabel=multilabel)

@@ -120,6 +120,12 @@ class Unimodal(FusionClassifier):
         )
 
     @property
+    def weighing_(self) -> np.ndarray:
+        """What was added to the network's logits to undo the weighing of classes, float64 (classes,)."""
+        plain = super().weighing_
+        return np.array(self.model_.correction) if isinstance(self.model_, NetworkModel) else plain
+
+    @property
     def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:
         """The network's loss curve; empty for a learner."""
         return {self.modality: self.model_.curve} if isinstance(self.model_, NetworkModel) else {}

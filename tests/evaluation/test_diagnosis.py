@@ -9,6 +9,7 @@ from clinfuse.errors import ConfigError
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.diagnosis import diagnose, gradient_shares
+from clinfuse.evaluation.intervals import Estimate
 from clinfuse.evaluation.metrics import auroc
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.joint import JointFusion
@@ -54,7 +55,7 @@ def test_a_model_that_adds_up_is_not_asked_for_an_interaction(either):
     assert found.interaction.additive
     assert not found.interaction.present
     assert found.interaction.gain == replace(found.interaction.gain, value=0, low=0, high=0)
-    assert "ask early or joint fusion" in found.sentences[-1]
+    assert "ask early fusion with trees" in found.sentences[-1]
 
 
 def test_no_interaction_is_found_where_each_modality_speaks_for_itself(cohort_of):
@@ -63,6 +64,14 @@ def test_no_interaction_is_found_where_each_modality_speaks_for_itself(cohort_of
     assert not found.interaction.additive
     assert not found.interaction.present
     assert "No interaction found in early, late fusion would do" in found.sentences[-1]
+
+
+def test_an_interval_too_wide_for_either_says_so(either):
+    found = diagnose(either, "early")
+    wide = replace(found, interaction=replace(found.interaction, gain=Estimate(0.04, -0.02, 0.10)))
+    assert wide.sentences[-1].startswith("Cannot tell whether modalities interact in early")
+    narrow = replace(found, interaction=replace(found.interaction, gain=Estimate(0.01, -0.02, 0.05)))
+    assert narrow.sentences[-1].startswith("No interaction found in early")
 
 
 def test_what_is_used_costs_when_it_is_exchanged_and_what_is_useless_does_not(additive):

@@ -138,6 +138,7 @@ def test_names_that_look_like_markup_stay_names(comparison: Comparison, read) ->
         cohort=comparison.cohort,
         rows=rows,
         table=lambda: table,
+        calibration_table=lambda: table,
         notices=(payload,),
         declared="declared before training",
         answer=replace(comparison.answer, text=f"No. {payload}", primary=f"late{payload}", records_text=payload),

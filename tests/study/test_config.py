@@ -332,3 +332,11 @@ def test_a_wrong_network_table_is_refused_before_a_file_is_opened(table: dict[st
         parse_study(
             {"cohort": "c", "results": "r", "models": {"late": {"fusion": "late"}}, "networks": {"ct": table}}
         ).check_against({"ct": "ct", "eeg": "eeg"})
+
+
+def test_a_loss_of_single_heads_and_the_focal_loss_can_be_asked_for() -> None:
+    asked = {"joint": {"fusion": "joint"}}
+    written = {"cohort": "c", "results": "r", "question": {"primary": ["joint", "best single"]}, "models": asked}
+    training = {"loss": "focal", "focusing": 1.0, "auxiliary": 0.3}
+    options = parse_study({**written, "training": training}).build_models()["joint"].options
+    assert {name: getattr(options, name) for name in training} == training

@@ -26,6 +26,9 @@ OTHER = {
     "patience": 1,
     "validation": 0.3,
     "class_weight": "balanced",
+    "loss": "focal",
+    "focusing": 0.5,
+    "auxiliary": 0.5,
     "augment": False,
     "dropout": 0.5,
     "hide": 0.0,
@@ -56,7 +59,8 @@ def test_every_option_is_under_test():
 
 @pytest.mark.parametrize("name", sorted(set(OTHER) - ELSEWHERE))
 def test_an_option_changes_what_is_learned(name, uneven):
-    base = replace(BASE, patience=1) if name == "validation" else BASE
+    needed = {"validation": {"patience": 1}, "focusing": {"loss": "focal"}}
+    base = replace(BASE, **needed.get(name, {}))
     if name in ("warm_up", "schedule"):
         base = replace(BASE, epochs=4)
     assert not np.array_equal(weights(uneven, base), weights(uneven, replace(base, **{name: OTHER[name]})))
