@@ -67,14 +67,17 @@ def check(
     file: Annotated[Path, typer.Argument(help="A cohort.toml, its folder, or a study.toml.")],
     out: Annotated[Path | None, typer.Option("--out", help="Folder for pages; else check in the cohort's.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be read.")] = False,
+    matcher: Annotated[Path | None, typer.Option("--matcher", help="Folder of a matcher: looks for swaps.")] = None,
     private: Private = None,
+    *,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Say and write who is in an export, what each record has, what was refused, and what leaks."""
     from clinfuse.cli.check import run_check
 
-    raise typer.Exit(run_check(file, out, strict=strict, private=private, screen=Screen(quiet, as_json)))
+    screen = Screen(quiet, as_json)
+    raise typer.Exit(run_check(file, out, strict=strict, matcher=matcher, private=private, screen=screen))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from clinfuse.cohort.contract import FILE_NAME, read_contract
 from clinfuse.cohort.strict import read_toml
 from clinfuse.cohort.unmatched import unmatched
 from clinfuse.errors import StorageError
-from clinfuse.evaluation.audit import Audit, audit
+from clinfuse.evaluation.audit import Audit, Finding, audit
 from clinfuse.report.check import Checked, check_facts, write_check
 from clinfuse.report.ledger import Reason
 from clinfuse.study.config import load_study
@@ -21,9 +21,12 @@ from clinfuse.study.run import refuse_stops
 
 FOLDER = "check"
 REFUSED = 1
+NAMED = 10  # keys of records that one finding prints
 
 
-def run_check(file: Path, out: Path | None, *, strict: bool, private: Path | None, screen: Screen) -> int:
+def run_check(
+    file: Path, out: Path | None, *, strict: bool, matcher: Path | None = None, private: Path | None, screen: Screen
+) -> int:
     """Read an export, or a study and its export; say and write what was found; 1 where files were refused.
 
     Raises
@@ -39,7 +42,8 @@ def run_check(file: Path, out: Path | None, *, strict: bool, private: Path | Non
     folder = where if where.is_dir() else where.parent
     toml = where / FILE_NAME if where.is_dir() else where
     hints = unmatched(cohort.ledger.matches, read_contract(toml), folder)
-    found = Checked(cohort, _audited(cohort), hints)
+    audited = _audited(cohort)
+    found = Checked(cohort, audited if matcher is None else _matched(cohort, audited, matcher), hints)
     lines = check_lines(found, where)
     written = _written(found, out or folder / FOLDER)
     lines += ["", *written]
@@ -71,6 +75,22 @@ def _audited(cohort: Cohort) -> Audit | None:
     if not known.any() or len(empty) == len(cohort.names):
         return None
     return audit(cohort.without(*empty) if empty else cohort)
+
+
+def _matched(cohort: Cohort, audited: Audit | None, matcher: Path) -> Audit:
+    """The audit with what a matcher says of files that may lie with the wrong patient."""
+    from clinfuse.evaluation.matching import suspects
+    from clinfuse.training.store import load_dual_encoder
+
+    before = audited or Audit((), ())
+    findings, facts = list(before.findings), list(before.facts)
+    for (first, second), (records, keys) in suspects(cohort, load_dual_encoder(matcher)).items():
+        facts.append((f"{first} and {second} of one record", f"{len(keys)} of {records} records disagree"))
+        if len(keys):
+            named = ", ".join(keys[:NAMED]) + (f" and {len(keys) - NAMED} more" if len(keys) > NAMED else "")
+            text = f"{first} and {second} of {len(keys)} of {records} records may be of two patients: {named}."
+            findings.append(Finding("MISMATCH_SUSPECTED", "warning", text))
+    return Audit(tuple(findings), tuple(facts))
 
 
 def _written(found: Checked, folder: Path) -> list[str]:

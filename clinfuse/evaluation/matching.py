@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -16,6 +17,7 @@ from clinfuse.evaluation.retrieval import Ranks, Retrieval, ranks, retrieval
 from clinfuse.training.contrastive import DualEncoder
 from clinfuse.training.seeds import derived_seed
 from clinfuse.training.splits import patient_folds
+from clinfuse.training.store import save_dual_encoder
 
 
 @final
@@ -30,6 +32,8 @@ class Matching:
         From the first modality to the second, and back.
     swaps : mapping of str to Mismatch
         ``"any patient"``, and ``"alike"`` where strata were given.
+    limit : float
+        Disagreement that this share of all held-out records stays at or below: what `train_matcher` stores.
     flagged : ndarray of str
         Keys of records whose modalities, as the cohort has them, disagree more than ``specificity`` of the others'.
     """
@@ -38,6 +42,7 @@ class Matching:
     forward: Retrieval
     backward: Retrieval
     swaps: dict[str, Mismatch]
+    limit: float
     flagged: np.ndarray
 
     def table(self) -> pd.DataFrame:
@@ -67,6 +72,7 @@ class Matching:
             "modalities": list(self.names),
             "forward": self.forward.as_dict(),
             "backward": self.backward.as_dict(),
+            "limit": self.limit,
             "swaps": {kind: one.as_dict() for kind, one in self.swaps.items()},
             "flagged": self.flagged.tolist(),
         }
@@ -153,5 +159,70 @@ def match(
             for kind in kinds
             if swapped[kind].any()
         },
+        limit=limit_at(own, specificity),
         flagged=np.asarray(both.keys)[own > limits],
     )
+
+
+def train_matcher(
+    cohort: Cohort, encoder: DualEncoder, folder: Path, *, names: tuple[str, str], **how: Any
+) -> Matching:
+    """Train on all records that have both modalities, and store the encoder for `suspects` and ``clinfuse check``.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Whose files are believed to lie with the right patients.
+    encoder : DualEncoder
+        Left as it is.
+    folder : Path
+    names : (str, str)
+    **how
+        As of `match`, which says how well it works and where the threshold lies: on patients not trained on.
+
+    Raises
+    ------
+    DataError
+        As `match`.
+    StorageError
+        ``STORE_ENCODER``.
+    """
+    found = match(cohort, encoder, names=names, **how)
+    both = cohort.present[:, [cohort.names.index(name) for name in names]].all(1)
+    fitted = clone(encoder).fit(cohort[np.flatnonzero(both)])
+    fitted.judge(names, found.limit)
+    save_dual_encoder(fitted, Path(folder))
+    return found
+
+
+def suspects(cohort: Cohort, encoder: DualEncoder) -> dict[tuple[str, str], tuple[int, np.ndarray]]:
+    """Give how many records have every two modalities an encoder was judged on, and the keys of those flagged.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    encoder : DualEncoder
+        From `train_matcher`.
+
+    Raises
+    ------
+    DataError
+        ``MATCHER_COHORT``: the cohort lacks one of its modalities. ``MODALITY_CHANGED``.
+    """
+    missing = [name for name in encoder.modalities_ if name not in cohort.names]
+    if missing or not encoder.limits_:
+        raise DataError(
+            "MATCHER_COHORT",
+            place="matcher",
+            rule=f"a cohort with {', '.join(encoder.modalities_)}, and an encoder made by train_matcher",
+            found=f"none of the name {missing[0]}" if missing else "an encoder without a threshold",
+            remedy="Check the cohort whose modalities have these names, or train the matcher anew.",
+        )
+    z = encoder.embed(cohort)
+    found = {}
+    for pair, limit in encoder.limits_.items():
+        first, second = pair.split("+")
+        both = cohort.present[:, [cohort.names.index(first), cohort.names.index(second)]].all(1)
+        scores = -encoder.similarity((first, second), z[first][both], z[second][both])
+        found[first, second] = (int(both.sum()), np.asarray(cohort.keys)[both][scores > limit])
+    return found

@@ -127,7 +127,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
         present = np.zeros((len(cohort), len(self.modalities_)), dtype=bool)
         for column, name in enumerate(self.modalities_):
             if name in cohort.names:
-                self._check_signature(cohort, name)
+                check_signature(cohort.modality(name), self.signatures_[name])
                 present[:, column] = cohort.present[:, cohort.names.index(name)]
         values = self._encode(cohort, [name for name in self.modalities_ if name in cohort.names])
         return Encoded({name: values.get(name, self._nothing(len(cohort))) for name in self.modalities_}, present)
@@ -247,16 +247,6 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
         """The modalities this classifier uses, in the cohort's order: all of them unless a subclass says otherwise."""
         return tuple(cohort.names)
 
-    def _check_signature(self, cohort: Cohort, name: str) -> None:
-        if signature(cohort.modality(name)) != self.signatures_[name]:
-            raise DataError(
-                "MODALITY_CHANGED",
-                place=f"modality {name}",
-                rule="must be declared as in training: kind, shape, columns with units and levels, channels, window",
-                found="another declaration",
-                remedy="Declare it in cohort.toml as it was for training; name all levels of a category.",
-            )
-
     def _check_weighing(self) -> None:
         if self.multilabel_ and self.options.class_weight == "sampled":
             raise ConfigError(
@@ -312,6 +302,24 @@ def signature(modality: Modality) -> str:
     facts["columns"] = [[c.name, c.kind, c.unit, list(c.levels)] for c in modality.columns]
     del facts["mirror"]  # how training images are varied says nothing of what an image is
     return json.dumps(facts, sort_keys=True, ensure_ascii=False)
+
+
+def check_signature(modality: Modality, trained: str) -> None:
+    """Refuse a modality that is declared otherwise than where a model was trained.
+
+    Raises
+    ------
+    DataError
+        ``MODALITY_CHANGED``.
+    """
+    if signature(modality) != trained:
+        raise DataError(
+            "MODALITY_CHANGED",
+            place=f"modality {modality.name}",
+            rule="must be declared as in training: kind, shape, columns with units and levels, channels, window",
+            found="another declaration",
+            remedy="Declare it in cohort.toml as it was for training; name all levels of a category.",
+        )
 
 
 def explained(logits: Tensor, *, multilabel: bool) -> Tensor:

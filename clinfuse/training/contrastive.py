@@ -21,6 +21,7 @@ from clinfuse.encoders.choice import WITH_THE_MODEL, EncoderChoice, build_encode
 from clinfuse.encoders.table import TablePreparation
 from clinfuse.errors import ConfigError, StorageError, TrainingError
 from clinfuse.training.blocks import feature_preparation
+from clinfuse.training.classifiers import check_signature, signature
 from clinfuse.training.contrastive_loss import ContrastiveLoss
 from clinfuse.training.loop import Epoch, TrainingRows, train
 from clinfuse.training.models import choice_from_state, choice_state, prepared_table
@@ -183,6 +184,7 @@ class DualEncoder(BaseEstimator):
                 found="fewer",
                 remedy="Name modalities that more records have together.",
             )
+        self.signatures_ = {m.name: signature(m) for m in chosen.modalities}
         self.tables_ = {m.name: _table(chosen, m.name) for m in chosen.modalities if m.kind == "ehr"}
         tables = {name: prepared_table(chosen, name, p) for name, p in self.tables_.items()}
         data = TrainingRows(chosen, targets, tables)
@@ -201,13 +203,25 @@ class DualEncoder(BaseEstimator):
             network = PairNetwork(encoders, features=self.features, score=self.score)
             self.curve_ = train(network, data, ContrastiveLoss(self.alike), options=options, seed=seed)
         self.network_ = network
+        self.limits_: dict[str, float] = {}
         return self
 
+    def judge(self, names: tuple[str, str], limit: float) -> None:
+        """Take the disagreement of two modalities above which a record is suspected; it is stored with the encoder."""
+        self.limits_["+".join(names)] = float(limit)
+
     def embed(self, cohort: Cohort) -> dict[str, np.ndarray]:
-        """Give every record's embedding by modality, float32 (records, features), of length 1; zeros where absent."""
+        """Give every record's embedding by modality, float32 (records, features), of length 1; zeros where absent.
+
+        Raises
+        ------
+        DataError
+            ``MODALITY_CHANGED``: a modality declared otherwise than where the encoder was trained.
+        """
         self._check_fitted()
         found = {}
         for position, name in enumerate(self.modalities_):
+            check_signature(cohort.modality(name), self.signatures_[name])
             only = cohort.without(*(other for other in cohort.names if other != name))
             rows = np.flatnonzero(only.present[:, 0])
             found[name] = np.zeros((len(cohort), self.features), np.float32)
@@ -289,6 +303,8 @@ class DualEncoder(BaseEstimator):
             "features": self.features,
             "alike": self.alike,
             "modalities": list(self.modalities_),
+            "signatures": dict(self.signatures_),
+            "limits": dict(self.limits_),
             "choices": {name: choice_state(choice) for name, choice in self.choices_.items()},
             "shapes": {n: [list(cast("Encoder", e).input_shape), cast("Encoder", e).features] for n, e in encoders},
             "weights": {key: value.numpy() for key, value in self.network_.state_dict().items()},
@@ -308,6 +324,7 @@ class DualEncoder(BaseEstimator):
             seed=state["seed"],
         )
         encoder.modalities_ = tuple(state["modalities"])
+        encoder.signatures_, encoder.limits_ = dict(state["signatures"]), dict(state["limits"])
         encoder.choices_ = {name: choice_from_state(choice) for name, choice in state["choices"].items()}
         encoders = {
             name: build_encoder(encoder.choices_[name], tuple(shape), seed=0, features=features)

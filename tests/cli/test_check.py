@@ -6,12 +6,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from clinfuse.cli.main import main
+from clinfuse.cohort.cohort import Cohort
+from clinfuse.evaluation.matching import train_matcher
 from clinfuse.synthetic.folder import write_cohort
 from clinfuse.synthetic.settings import preset
+from clinfuse.training.contrastive import DualEncoder
+from clinfuse.training.options import TrainingOptions
 
 Said = pytest.CaptureFixture[str]
 
@@ -158,3 +163,50 @@ def test_refusals_come_with_what_to_do_and_give_exit_code_1(
         content = (folder / "check" / page).read_text(encoding="utf-8")
         assert [secret for secret in private if secret in re.sub(r"base64,[^\"]+", "", content)] == []
         assert "http" not in content.replace("http-equiv", "")
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two tables that show the same three properties of a patient."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    seen = draw.normal(size=(240, 3))
+    ids = [f"{k:04d}" for k in range(240)]
+    columns = {"PATNR": ids, "FINDING": draw.choice(["yes", "no"], 240)}
+    pulse = {f"P{k}": (seen[:, k] + draw.normal(size=240) * 0.1).round(3) for k in range(3)}
+    crp = {f"C{k}": (seen[:, k] + draw.normal(size=240) * 0.1).round(3) for k in range(3)}
+    pd.DataFrame({**columns, **pulse}).to_csv(folder / "visits.csv", index=False)
+    pd.DataFrame({"PID": ids, **crp}).to_csv(folder / "labs.csv", index=False)
+    lines = "".join(f'columns.{n}{k} = {{ unit = "" }}\n' for n in "P" for k in range(3))
+    text = TOML.replace('columns.PULSE = { unit = "1/min" }\n', lines)
+    lines = "".join(f'columns.{n}{k} = {{ unit = "" }}\n' for n in "C" for k in range(3))
+    (folder / "cohort.toml").write_text(text.replace('columns.CRP = { unit = "mg/L" }\n', lines), encoding="utf-8")
+    return folder
+
+
+def test_a_matcher_names_the_records_whose_rows_were_swapped(shared: Path, tmp_path: Path, capsys: Said) -> None:
+    before = Cohort.from_folder(shared)
+    encoder = DualEncoder(options=TrainingOptions(epochs=20, batch_size=64))
+    train_matcher(before, encoder, tmp_path / "matcher", names=("signs", "labs"), folds=3)
+    labs = pd.read_csv(shared / "labs.csv", dtype=str)
+    labs.loc[[3, 77], labs.columns[1:]] = labs.loc[[77, 3], labs.columns[1:]].to_numpy()
+    labs.to_csv(shared / "labs.csv", index=False)
+    capsys.readouterr()
+    assert main(["check", str(shared), "--matcher", str(tmp_path / "matcher"), "--json"]) == 0
+    found = {one["code"]: one["text"] for one in said(capsys)["findings"]}
+    assert "signs and labs" in found["MISMATCH_SUSPECTED"]
+    after = Cohort.from_folder(shared)
+    assert {str(after.keys[row]) for row in (3, 77)} <= set(re.findall(r"R-[A-Z2-7]{10}", found["MISMATCH_SUSPECTED"]))
+
+
+def test_a_matcher_of_other_modalities_is_refused(shared: Path, cohort: Path, tmp_path: Path, capsys: Said) -> None:
+    encoder = DualEncoder(options=TrainingOptions(epochs=1, batch_size=64))
+    train_matcher(Cohort.from_folder(shared), encoder, tmp_path / "matcher", names=("signs", "labs"), folds=2)
+    assert main(["check", str(cohort), "--matcher", str(tmp_path / "matcher")]) == 2
+    assert "MODALITY_CHANGED" in capsys.readouterr().err
+    text = (cohort / "cohort.toml").read_text().replace("modalities.labs", "modalities.blood")
+    (cohort / "cohort.toml").write_text(text)
+    assert main(["check", str(cohort), "--matcher", str(tmp_path / "matcher")]) == 2
+    assert "MATCHER_COHORT" in capsys.readouterr().err
