@@ -49,16 +49,19 @@ def _version(name: str) -> str:
         return ""
 
 
+def computing_files(package: Path) -> list[Path]:
+    """Give the source files that turn prepared inputs into predictions, folders inside the rooms included."""
+    files = [file for room in _COMPUTING_ROOMS for file in sorted((package / room).rglob("*.py"))]
+    return [*files, package / "evaluation" / "fitting.py"]
+
+
 @cache
 def computing_code() -> str:
     """Give the SHA-256 of the source files that turn prepared inputs into predictions.
 
     Reports, commands and intervals are not among them: changing how a result is shown trains nothing again.
     """
-    package = Path(__file__).parent.parent
-    files = [file for room in _COMPUTING_ROOMS for file in sorted((package / room).glob("*.py"))]
-    files.append(package / "evaluation" / "fitting.py")
-    texts = [file.read_bytes().replace(b"\r\n", b"\n") for file in files]
+    texts = [file.read_bytes().replace(b"\r\n", b"\n") for file in computing_files(Path(__file__).parent.parent)]
     return hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts)).hexdigest()
 
 

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+import clinfuse
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError, StorageError, TrainingError
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.folds import Scheme, deal, scored
-from clinfuse.evaluation.identity import describe
+from clinfuse.evaluation.identity import computing_files, describe
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.late import LateFusion
@@ -346,3 +347,11 @@ def test_other_code_is_another_result(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(engine, "computing_code", lambda: "another")
     with pytest.raises(StorageError, match="TASK_FOREIGN"):
         cross_validate(Unimodal("labs"), cohort, folds=2, results=tmp_path)
+
+
+def test_code_in_folders_inside_a_room_counts_too() -> None:
+    package = Path(clinfuse.__file__).parent
+    names = {file.relative_to(package).as_posix() for file in computing_files(package)}
+    assert {"fusion/operators/concat.py", "training/loop.py", "encoders/eeg.py", "evaluation/fitting.py"} <= names
+    every = {file.relative_to(package).as_posix() for file in package.rglob("*.py")}
+    assert {name for name in every if name.split("/")[0] in ("encoders", "fusion", "training")} <= names
