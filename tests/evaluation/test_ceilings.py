@@ -18,9 +18,10 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 def figures(monkeypatch):
     """Give the modules that measure, imported as the script imports them."""
     monkeypatch.syspath_prepend(str(FOLDER))
-    from ceiling_figures import matching, noise, others, shares, trees, xor
+    from ceiling_figures import matching, noise, others, shares, sweep, trees, xor
 
-    return {"matching": matching, "noise": noise, "others": others, "shares": shares, "trees": trees, "xor": xor}
+    known = {"matching": matching, "noise": noise, "others": others, "shares": shares}
+    return {**known, "sweep": sweep, "trees": trees, "xor": xor}
 
 
 def test_shares_costs_and_deficits_are_those_of_the_worst(figures):
@@ -101,6 +102,14 @@ def test_xor_and_withheld_modalities_are_measured(figures):
     said = trees.figures([task], [trees.one(task)])
     assert said["tree_withheld_mean_minus_prevalence"] < 0.15
     assert said["tree_withheld_differs_from_zeros"] > 0
+
+
+def test_the_cost_of_asking_about_every_subset_is_that_of_the_dearest(figures):
+    sweep = figures["sweep"]
+    found = dict.fromkeys(sweep.MODELS, 1.05) | {"hybrid": 1.2}
+    made = sweep.figures(sweep.tasks(quick=True), [found])
+    assert made["subset_sweep_passes"] == 1.2
+    assert made["subset_sweep_passes_late"] == 1.05
 
 
 def test_every_figure_has_its_target(figures, monkeypatch):
