@@ -136,7 +136,7 @@ def robustness_screen(found: RobustnessStudy, page: Path, further: Sequence[Regr
         _subsets(found),
         _rates(found),
         _table("PATTERN", found.observed.table()),
-        *(_table("LEFT WITH" if isinstance(one, Regret) else "SOURCE", one.table()) for one in further),
+        *(_table("LEFT WITH" if isinstance(one, Regret) else "IN", one.table()) for one in further),
         [line for text in (*found.sentences, *(one.sentence for one in further)) for line in summary.block("", text)],
         summary.pairs("OPEN", [("page", summary.shown(page))]),
         [summary.RESEARCH_ONLY],
