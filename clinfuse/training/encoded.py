@@ -19,7 +19,8 @@ class Encoded:
     Parameters
     ----------
     values : mapping of str to ndarray of float64, (records, ...)
-        By modality: logits, embeddings or features, as the classifier needs them; finite, zeros where absent.
+        By modality: logits, embeddings or features, as the classifier needs them; finite, zeros where absent. Tokens
+        are (records, tokens, width + 1), and their last column is 1 where a token exists.
     present : ndarray of bool, (records, modalities)
         In the order of the classifier's ``modalities_``.
     """
