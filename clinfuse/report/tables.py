@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from clinfuse.report.html import RESEARCH_ONLY, clean, number, write_bytes, writ
 from clinfuse.report.reading import true_minus
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
+_ZERO = re.compile(r"(?<![\d.])[+−](0\.0+)(?!\d)")
 _FIXED = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 _TEX = {
     "\\": r"\textbackslash{}",
@@ -49,9 +51,18 @@ class Frame:
 
 
 def frame_of(table: pd.DataFrame) -> Frame:
-    """Give a table as a page prints it, its named index as the first column."""
+    """Give a table as a page prints it, its named index as the first column; a zero carries no sign.
+
+    Examples
+    --------
+    >>> frame_of(pd.DataFrame({"change": ["-0.00 (-0.02 to +0.01)"]})).rows
+    (('0.00 (−0.02 to +0.01)',),)
+    """
     shown = table.reset_index() if table.index.name else table
-    rows = tuple(tuple(true_minus(printed(cell)) for cell in row) for row in shown.itertuples(index=False, name=None))
+    rows = tuple(
+        tuple(_ZERO.sub(r"\1", true_minus(printed(cell))) for cell in row)
+        for row in shown.itertuples(index=False, name=None)
+    )
     return Frame(tuple(str(column) for column in shown.columns), rows)
 
 
