@@ -4,8 +4,8 @@
   directions, among 1,000 fresh records; the other pairs of modalities are printed beside it.
 - retrieval_without_factors: Recall@10 over chance where nothing is shared.
 - mismatch_share_of_best_random, _similar: recall at half precision over that of the true likelihood ratio, 10 % of the
-  records given the labs of anybody, or of somebody of the same age band and sex. The better of dual and fusion encoder
-  on development seeds, which is the dual encoder, counts; the other is printed, and an order at random.
+  records given the labs of anybody, or of somebody of the same fifth of age and half of build, which sex would show;
+  the best possible reader knows of that. The dual encoder counts; the fusion encoder and chance are printed beside it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from clinfuse.evaluation.mismatch import recall_at_precision, swapped_partners
 from clinfuse.evaluation.retrieval import ranks
 from clinfuse.synthetic.embedding import EmbeddingWorld, embedding_world
-from clinfuse.synthetic.pairs import alike, same_record_log_ratio
+from clinfuse.synthetic.pairs import BANDS, bands, pair_evidence
 from clinfuse.synthetic.settings import SyntheticSettings
 from clinfuse.training.contrastive import DualEncoder
 
@@ -26,7 +26,7 @@ RECORDS, FRESH, SEEDS, DRAWS, AMONG, SHARE = 2000, 1000, 5, 5, 10, 0.1
 NAMES = ("ct", "labs")
 BEST, RANDOM = "best possible", "random"
 READERS: dict[str, Callable[[EmbeddingWorld, int], np.ndarray]] = {
-    BEST: lambda world, seed: same_record_log_ratio(world, *NAMES),
+    BEST: lambda world, seed: evidence(world, ()),
     RANDOM: lambda world, seed: np.random.default_rng(seed).normal(size=(len(world.fresh),) * 2),
     "dual encoder": lambda world, seed: scores_of(DualEncoder(NAMES, seed=seed), world),
     "fusion encoder": lambda world, seed: scores_of(DualEncoder(NAMES, score="fused", seed=seed), world),
@@ -55,6 +55,12 @@ def world_of(seed: int, *, shared: bool, records: int, fresh: int) -> EmbeddingW
     return embedding_world(settings, fresh=fresh, names=NAMES)
 
 
+def evidence(world: EmbeddingWorld, alike: tuple[str, ...]) -> np.ndarray:
+    """Give the log-likelihood ratio of one patient against two who are alike, float64 (records, records)."""
+    rows = np.arange(len(world.fresh))
+    return pair_evidence(world.settings, world.latents, (NAMES[0], NAMES[1]), (rows[:, None], rows[None]), alike=alike)
+
+
 def scores_of(encoder: DualEncoder, world: EmbeddingWorld) -> np.ndarray:
     """Give the similarity of every two fresh records after training, float64 (records, records)."""
     z = encoder.fit(world.training).embed(world.fresh)
@@ -68,8 +74,13 @@ def one(task: Task) -> dict[str, float]:
     world = world_of(seed, shared=shared, records=records, fresh=fresh)
     scores, patients = READERS[name](world, seed), world.fresh.groups
     recall = np.mean([ranks(s, patients).hits(AMONG).mean() for s in (scores, scores.T)])
-    strata = {"random": np.zeros(len(patients)), "similar": alike(world)}
-    return {"recall": float(recall), **{kind: swaps(scores, world, each) for kind, each in strata.items()}}
+    anybody, alike = np.zeros(len(patients), dtype=np.int64), bands(world.settings, world.latents)
+    among_alike = evidence(world, tuple(BANDS)) if name == BEST else scores
+    return {
+        "recall": float(recall),
+        "random": swaps(scores, world, anybody),
+        "similar": swaps(among_alike, world, alike),
+    }
 
 
 def swaps(scores: np.ndarray, world: EmbeddingWorld, strata: np.ndarray) -> float:

@@ -1,56 +1,97 @@
-"""Whether two modalities belong to one record: what the best possible reader of an embedding cohort would say."""
+"""Do two inputs come from one patient? What the best reader of the synthetic cohort would say."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from scipy.special import logit
+from scipy.special import logsumexp, ndtr
 
-from clinfuse.synthetic.embedding import EmbeddingWorld
-from clinfuse.synthetic.render_labs import age_of, sex_of
-from clinfuse.synthetic.settings import FACTORS, MODALITIES
+from clinfuse.synthetic.draws import normals
+from clinfuse.synthetic.latent import Latents
+from clinfuse.synthetic.settings import FACTORS, MODALITIES, SyntheticSettings
+
+BANDS: dict[str, tuple[float, ...]] = {"age": (-0.8416, -0.2533, 0.2533, 0.8416), "build": (0.0,)}
 
 
-def same_record_log_ratio(world: EmbeddingWorld, first: str, second: str) -> np.ndarray:
-    """Give the log-likelihood ratio of one record against two patients, for every pair of fresh records.
+def factors(settings: SyntheticSettings, latents: Latents) -> np.ndarray:
+    """Give the shared factors of every record's patient, standard normal, float64 (records, factors)."""
+    people = int(latents.patient.max()) + 1
+    return normals(settings.seed, "factors", people, len(FACTORS))[latents.patient]
 
-    The views two modalities have of a shared factor are standard normal and correlated; beside these, both depend on
-    the finding and on nothing else they have in common.
+
+def bands(settings: SyntheticSettings, latents: Latents) -> np.ndarray:
+    """Give every record the number of its band of age (fifths) and build (halves, as sex would show), int64."""
+    shared = factors(settings, latents)
+    number = np.zeros(len(latents), dtype=np.int64)
+    for name, edges in BANDS.items():
+        column = shared[:, FACTORS.index(name)]
+        number = number * (len(edges) + 1) + np.searchsorted(edges, column)
+    return number
+
+
+def pair_evidence(
+    settings: SyntheticSettings,
+    latents: Latents,
+    names: tuple[str, str],
+    rows: tuple[np.ndarray, np.ndarray],
+    *,
+    alike: Sequence[str] = (),
+) -> np.ndarray:
+    """Give the log-likelihood ratio of one patient against two, natural logarithm, shape as ``rows`` broadcast.
 
     Parameters
     ----------
-    world : EmbeddingWorld
-        Without site shift and XOR.
-    first, second : str
-        Modalities.
+    settings : SyntheticSettings
+        Without XOR and site shift: given the label, the latents of two modalities then tell nothing of each other.
+    latents : Latents
+    names : tuple of str
+        The two modalities.
+    rows : tuple of ndarray of int64
+        Records that each of the two comes from; they broadcast, so that ``(rows[:, None], rows[None])`` compares all.
+    alike : sequence of {"age", "build"}
+        What the other patient is known to be in the same band of.
 
     Returns
     -------
-    ndarray of float64, (records, records)
-        Row: the record of the first modality; column: that of the second. Zeros where nothing is shared.
-
-    Examples
-    --------
-    >>> from clinfuse.synthetic.embedding import embedding_world
-    >>> from clinfuse.synthetic.settings import SyntheticSettings
-    >>> world = embedding_world(SyntheticSettings(records=10, level="embedding", width=5), fresh=20)
-    >>> same_record_log_ratio(world, "ct", "labs").shape
-    (20, 20)
+    ndarray of float64
+        No reader ranks pairs better (Neyman and Pearson 1933, doi:10.1098/rsta.1933.0009).
     """
-    settings, latents = world.settings, world.latents
-    seen = min(len(FACTORS), settings.width - 1) if settings.factor_strength > 0 else 0
-    correlation = settings.factor_correlation
-    a, b = (latents.views[:, MODALITIES.index(name), :seen] for name in (first, second))
-    squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None]
-    left = 1 - correlation**2
-    views = -0.5 * seen * np.log(left) - (correlation**2 * squares - 2 * correlation * (a @ b.T)) / (2 * left)
-    odds = logit(settings.prevalence)
-    one, other = (world.posterior([name]) for name in (first, second))
-    finding = np.logaddexp(one[:, None] + other[None] + odds, 0.0) + np.logaddexp(odds, 0.0)
-    finding -= np.logaddexp(one + odds, 0.0)[:, None] + np.logaddexp(other + odds, 0.0)[None]
-    return np.asarray(views + finding)
+    m = [MODALITIES.index(name) for name in names]
+    first, second = latents.views[rows[0], m[0]], latents.views[rows[1], m[1]]
+    total = _through_the_label(settings, latents, m, rows)
+    if settings.factor_strength == 0:
+        return total
+    shared = settings.factor_correlation
+    product, squares = first * second, first**2 + second**2
+    each = (2 * shared * product - shared**2 * squares) / (2 * (1 - shared**2)) - np.log(1 - shared**2) / 2
+    for name in alike:
+        column = FACTORS.index(name)
+        each[..., column] -= _same_band(first[..., column], second[..., column], BANDS[name], shared)
+    return np.asarray(total + each.sum(-1))
 
 
-def alike(world: EmbeddingWorld) -> np.ndarray:
-    """Give age band (of ten years) and sex of every fresh record as one text, (records,)."""
-    ages, sexes = age_of(world.latents), sex_of(world.latents)
-    return np.array([f"{age // 10} {sex}" for age, sex in zip(ages, sexes, strict=True)])
+def _through_the_label(
+    settings: SyntheticSettings, latents: Latents, m: list[int], rows: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Both show the same label, whatever it is."""
+    prevalence = np.log([1 - settings.prevalence, settings.prevalence])
+    parts = []
+    for k, which in zip(m, rows, strict=True):
+        z = latents.evidence[which, k]
+        half = settings.separations[k] / 2
+        parts.append(np.stack([-((z + half) ** 2) / 2, -((z - half) ** 2) / 2], axis=-1))
+    together = logsumexp(parts[0] + parts[1] + prevalence, axis=-1)
+    alone = [logsumexp(part + prevalence, axis=-1) for part in parts]
+    return np.asarray(together - alone[0] - alone[1])
+
+
+def _same_band(first: np.ndarray, second: np.ndarray, edges: tuple[float, ...], shared: float) -> np.ndarray:
+    """Log of how much more often two views occur together in different patients of one band than in any two."""
+    limits = np.array([-np.inf, *edges, np.inf])
+    within = []
+    for view in (first, second):
+        # The factor given its view is normal around sqrt(shared) * view with variance 1 - shared.
+        cut = ndtr((limits - np.sqrt(shared) * view[..., None]) / np.sqrt(1 - shared))
+        within.append(np.diff(cut, axis=-1))
+    return np.asarray(np.log((within[0] * within[1] / np.diff(ndtr(limits))).sum(-1)))

@@ -9,8 +9,7 @@ from clinfuse.errors import DataError
 from clinfuse.evaluation.matching import match
 from clinfuse.evaluation.mismatch import limit_at, mismatch, recall_at_precision, swapped_partners
 from clinfuse.evaluation.retrieval import ranks, retrieval
-from clinfuse.synthetic.embedding import embedding_cohort, embedding_world
-from clinfuse.synthetic.pairs import alike, same_record_log_ratio
+from clinfuse.synthetic.embedding import embedding_cohort
 from clinfuse.synthetic.settings import SyntheticSettings
 from clinfuse.training.contrastive import DualEncoder
 from clinfuse.training.options import TrainingOptions
@@ -123,35 +122,3 @@ def test_modalities_that_share_nothing_find_nothing():
 def test_too_few_records_for_the_folds_are_refused():
     with pytest.raises(DataError, match="MATCHING_RECORDS"):
         match(cohort(0.6, records=30), ENCODER, names=("ct", "labs"), folds=10)
-
-
-def test_the_best_possible_reader_by_densities():
-    world = embedding_world(
-        SyntheticSettings(records=10, level="embedding", width=8, missing_rates=COMPLETE, empty_cells=0.0), fresh=300
-    )
-    ratio = same_record_log_ratio(world, "ct", "labs")
-    views, z = world.latents.views[:, [0, 3]], world.latents.evidence[:, [0, 3]]
-    i, j = 4, 9
-    r = world.settings.factor_correlation
-    both = views[i, 0], views[j, 1]
-    joint = -0.5 * (both[0] ** 2 - 2 * r * both[0] * both[1] + both[1] ** 2) / (1 - r**2) - 0.5 * np.log(1 - r**2)
-    apart = -0.5 * (both[0] ** 2 + both[1] ** 2)
-    half = np.array(world.settings.separations)[[0, 3]] / 2
-    prior = np.array([1 - world.settings.prevalence, world.settings.prevalence])
-    signs = np.array([-1, 1])[:, None]
-    density = np.exp(-0.5 * (np.array([z[i, 0], z[j, 1]]) - signs * half) ** 2)
-    finding = np.log(prior @ density.prod(1)) - np.log(prior @ density).sum()
-    assert ratio[i, j] == pytest.approx((joint - apart).sum() + finding, abs=1e-9)
-    own = np.diag(ratio)
-    assert own.mean() > 2 > 0 > ratio.mean()
-    assert len(alike(world)) == 300
-
-
-def test_the_best_possible_reader_of_nothing_knows_nothing():
-    world = embedding_world(
-        SyntheticSettings(
-            records=10, level="embedding", width=8, missing_rates=COMPLETE, factor_strength=0.0, separations=COMPLETE
-        ),
-        fresh=20,
-    )
-    np.testing.assert_allclose(same_record_log_ratio(world, "ct", "eeg"), 0, atol=1e-12)
