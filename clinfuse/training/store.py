@@ -22,7 +22,7 @@ from clinfuse.training.late import LateFusion
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.unimodal import Unimodal
 
-_FORMAT = 2
+_FORMAT = 3  # raised when a stored network would no longer be the one that is built
 _CLASSES = {kind.__name__: kind for kind in (EarlyFusion, HybridFusion, JointFusion, LateFusion)}
 
 
@@ -68,7 +68,7 @@ def load_dual_encoder(folder: Path) -> DualEncoder:
         raise _refusal("STORE_FORMAT", "must be a DualEncoder", "another model")
     try:
         return DualEncoder.from_state(state)
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, RuntimeError):
         raise _refusal("STORE_FORMAT", "must hold everything a model of this package has", "less, or more") from None
 
 
@@ -107,7 +107,7 @@ def load_model(folder: Path) -> FusionClassifier:
     state = _state(folder)
     try:
         return _rebuilt(state)
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, RuntimeError):
         raise _refusal("STORE_FORMAT", "must hold everything a model of this package has", "less, or more") from None
 
 

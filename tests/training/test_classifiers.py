@@ -1,7 +1,9 @@
+import hashlib
 import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
@@ -215,8 +217,6 @@ def test_a_stored_model_that_was_touched_is_refused(make_films, tmp_path):
 
 @pytest.mark.parametrize("change", [{"format": 99}, {"signatures": None}, {"options": {"speed": 3}}], ids=str)
 def test_a_model_of_another_format_is_refused(change, make_films, tmp_path):
-    import hashlib
-
     folder = tmp_path / "model"
     train_final(Unimodal("labs"), make_films(48), folder)
     state = {**json.loads((folder / "model.json").read_text()), **change}
@@ -224,6 +224,19 @@ def test_a_model_of_another_format_is_refused(change, make_films, tmp_path):
     (folder / "model.json").write_text(json.dumps(state))
     hashes = json.loads((folder / "sha256.json").read_text())
     hashes["model.json"] = hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
+    (folder / "sha256.json").write_text(json.dumps(hashes))
+    with pytest.raises(StorageError, match="STORE_FORMAT"):
+        load_model(folder)
+
+
+def test_a_network_that_is_built_otherwise_today_is_refused(make_films, tmp_path):
+    folder = tmp_path / "model"
+    train_final(Unimodal("film", options=TrainingOptions(epochs=1)), make_films(48), folder)
+    arrays = load_file(folder / "arrays.safetensors")
+    name = next(key for key in arrays if key.endswith("head.weight"))
+    save_file({**arrays, name: arrays[name][:, :-1].copy()}, folder / "arrays.safetensors")
+    hashes = json.loads((folder / "sha256.json").read_text())
+    hashes["arrays.safetensors"] = hashlib.sha256((folder / "arrays.safetensors").read_bytes()).hexdigest()
     (folder / "sha256.json").write_text(json.dumps(hashes))
     with pytest.raises(StorageError, match="STORE_FORMAT"):
         load_model(folder)
