@@ -16,8 +16,10 @@ from clinfuse.evaluation.folds import Scheme, scored
 from clinfuse.evaluation.rates import DropRates, RateCurve, drop_rates
 from clinfuse.evaluation.regimes import Dealt
 from clinfuse.fusion.missing import fill_names
+from clinfuse.fusion.stand_ins import stand_in_names
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.fills import SKIP
+from clinfuse.training.together import TrainedTogether
 
 RATES = (0.0, 0.1, 0.3, 0.5, 0.7)
 
@@ -87,10 +89,11 @@ def fill_rates(
     Parameters
     ----------
     estimator : FusionClassifier
-        Early or late fusion; left as it is.
+        Any fusion; left as it is.
     cohort : Cohort
     fills : sequence of str, optional
-        By default ``"skip"`` and every fill there is.
+        By default ``"skip"`` and every fill there is for this fusion: those of features and predictions, or those
+        learned inside a network.
     rates : sequence of float
         Rising, from 0 to below 1.
     **dealt
@@ -103,7 +106,7 @@ def fill_rates(
     Raises
     ------
     ConfigError
-        ``FILL_NONE``: a fusion that takes no fill. ``FILL_NAME``, ``DROP_RATES``.
+        ``FILL_NONE``: a classifier that takes no fill. ``FILL_NAME``, ``DROP_RATES``.
 
     Examples
     --------
@@ -120,10 +123,11 @@ def fill_rates(
             "FILL_NONE",
             place="fills",
             rule="a fusion that takes a fill",
-            found="another, whose operator knows what to do without a modality",
-            remedy="Use EarlyFusion or LateFusion; compare operators with drop_rates.",
+            found="a classifier of one modality",
+            remedy="Use a fusion; a single modality has nothing to be filled from.",
         )
-    names = tuple(fills) or (SKIP, *fill_names())
+    every = stand_in_names() if isinstance(estimator, TrainedTogether) else fill_names()
+    names = tuple(fills) or (SKIP, *every)
     models = {name: clone(estimator).set_params(fill=name) for name in names}
     seed = dealt.get("seed", 0)
     scheme = Scheme(folds=dealt.get("folds", 5), repeats=dealt.get("repeats", 1), seed=seed)

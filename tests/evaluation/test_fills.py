@@ -7,6 +7,8 @@ from clinfuse.evaluation.rates import drop_rates
 from clinfuse.fusion.missing import fill_names
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.joint import JointFusion
+from clinfuse.training.options import TrainingOptions
+from clinfuse.training.unimodal import Unimodal
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,12 @@ def test_fills_differ_where_something_is_missing(filled):
     assert found.as_dict()["baseline"] == "skip"
 
 
-def test_a_fusion_that_takes_no_fill_is_refused(filled):
+def test_a_classifier_that_takes_no_fill_is_refused(filled):
     with pytest.raises(ConfigError, match="FILL_NONE"):
-        fill_rates(JointFusion(), filled[0])
+        fill_rates(Unimodal("m0"), filled[0])
+
+
+def test_a_network_is_tried_with_the_fills_it_learns_itself(filled):
+    joint = JointFusion(options=TrainingOptions(epochs=1, batch_size=32))
+    found = fill_rates(joint, filled[0], folds=2, rates=(0.0, 0.5))
+    assert [curve.model for curve in found.curves] == ["skip", "generator", "token"]
