@@ -5,16 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+import clinfuse
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.fusion.choice import OperatorChoice, build_operator, operator_class, operator_names
 from clinfuse.fusion.operators.base import Operator
 from clinfuse.fusion.stand_ins import FilledOperator
 
+PACKAGE = Path(clinfuse.__file__).parent
 WIDTHS = (5, 3, 4)
 FEATURES = 6
 TOKENS = [name for name in operator_names() if operator_class(name).needs == "tokens"]
@@ -66,10 +69,13 @@ def descendants(kind: type[Any]) -> Iterator[type[Any]]:
         yield from descendants(child)
 
 
+def of_the_package(operator: type[Operator]) -> bool:
+    """Whether its file is one of the package: a test may have tried one of its own under a name of the room."""
+    return Path(inspect.getfile(operator.forward)).is_relative_to(PACKAGE)
+
+
 def test_every_operator_that_can_be_built_is_registered_and_so_under_these_laws() -> None:
-    concrete = {
-        c for c in descendants(Operator) if not inspect.isabstract(c) and c.__module__.startswith("clinfuse.fusion.")
-    }
+    concrete = {c for c in descendants(Operator) if not inspect.isabstract(c) and of_the_package(c)}
     # An operator behind stand-ins is no operator by name; the laws of stand-ins hold it.
     assert concrete - {FilledOperator} == {operator_class(name) for name in operator_names()}
     assert {"concat", "mean", "gated"} <= set(operator_names())
