@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 import clinfuse as cf
-from clinfuse.evaluation.absence import Mechanism, simulate_absence
-from clinfuse.evaluation.fills import fill_rates
-from clinfuse.evaluation.rates import drop_rates
-from clinfuse.evaluation.regimes import regimes
-from clinfuse.evaluation.regret import regret
+from clinfuse.evaluation.robustness.absence import Mechanism, simulate_absence
+from clinfuse.evaluation.robustness.fills import fill_rates
+from clinfuse.evaluation.robustness.rates import drop_rates
+from clinfuse.evaluation.robustness.regimes import regimes
+from clinfuse.evaluation.robustness.regret import regret
 
 RECORDS, FOLDS, SEED, MASKS = 600, 3, 0, 200
 MECHANISMS = (

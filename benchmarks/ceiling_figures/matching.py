@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from clinfuse.evaluation.mismatch import recall_at_precision, swapped_partners
-from clinfuse.evaluation.retrieval import ranks
+from clinfuse.evaluation.matching.mismatch import recall_at_precision, swapped_partners
+from clinfuse.evaluation.matching.retrieval import ranks
 from clinfuse.synthetic.embedding import EmbeddingWorld, embedding_world
 from clinfuse.synthetic.pairs import BANDS, bands, pair_evidence
 from clinfuse.synthetic.settings import SyntheticSettings

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import clinfuse as cf
-from clinfuse.evaluation.cost import sweep_cost
+from clinfuse.evaluation.robustness.cost import sweep_cost
 
 RECORDS, ROUNDS = 120, 7
 SHORT = cf.TrainingOptions(epochs=1, augment=False)

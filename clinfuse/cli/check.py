@@ -13,7 +13,7 @@ from clinfuse.cohort.contract import FILE_NAME, read_contract
 from clinfuse.cohort.strict import read_toml
 from clinfuse.cohort.unmatched import unmatched
 from clinfuse.errors import StorageError
-from clinfuse.evaluation.audit import Audit, Finding, audit
+from clinfuse.evaluation.audit.checks import Audit, Finding, audit
 from clinfuse.report.check import Checked, check_facts, write_check
 from clinfuse.report.ledger import Reason
 from clinfuse.study.config import load_study
@@ -79,7 +79,7 @@ def _audited(cohort: Cohort) -> Audit | None:
 
 def _matched(cohort: Cohort, audited: Audit | None, matcher: Path) -> Audit:
     """The audit with what a matcher says of files that may lie with the wrong patient."""
-    from clinfuse.evaluation.matching import suspects
+    from clinfuse.evaluation.matching.study import suspects
     from clinfuse.training.store import load_dual_encoder
 
     before = audited or Audit((), ())

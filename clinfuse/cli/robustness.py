@@ -13,9 +13,9 @@ from clinfuse.cli import summary
 from clinfuse.cli.commands import opened
 from clinfuse.cli.screen import WIDTH, Screen, ask
 from clinfuse.evaluation.compare import Comparison
-from clinfuse.evaluation.damaged import Damaged, damaged
-from clinfuse.evaluation.regret import Regret, plan_regret, regret
-from clinfuse.evaluation.robustness_study import RobustnessStudy, study_robustness
+from clinfuse.evaluation.robustness.damaged import Damaged, damaged
+from clinfuse.evaluation.robustness.regret import Regret, plan_regret, regret
+from clinfuse.evaluation.robustness.study import RobustnessStudy, study_robustness
 from clinfuse.report.robustness import write_robustness_report
 from clinfuse.report.tables import write_tables
 from clinfuse.study.outcome import one_way, read_comparison

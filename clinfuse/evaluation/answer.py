@@ -8,15 +8,15 @@ from typing import Literal, final
 import numpy as np
 
 from clinfuse.errors import DataError
-from clinfuse.evaluation.intervals import (
+from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.scores import FEWEST, Counts, counts, metric_weights, predicted_statistic
+from clinfuse.evaluation.statistics.intervals import (
     DRAWS,
     Estimate,
     bootstrap_p,
     over_draws,
     percentile_estimate,
 )
-from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import FEWEST, Counts, counts, metric_weights, predicted_statistic
 
 MARGIN = 0.05
 _FITTED = "Intervals are for these fitted models: models trained anew would differ more."

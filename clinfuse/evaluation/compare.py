@@ -20,7 +20,7 @@ from clinfuse.evaluation.crossval import CrossValidation, Running, run_models, s
 from clinfuse.evaluation.folds import Scheme
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import MetricRow, Reachable, counts, metric_rows
-from clinfuse.evaluation.significance import adjusted_p
+from clinfuse.evaluation.statistics.significance import adjusted_p
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.unimodal import Unimodal

@@ -12,11 +12,11 @@ from sklearn.base import clone
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError, TrainingError
-from clinfuse.evaluation.engine import Job, Progress, check_names, run_jobs, task_folders
-from clinfuse.evaluation.fitting import Fitted, one_thread_each, predict_task
 from clinfuse.evaluation.folds import Fold, Scheme, Validation, deal, scored, settings_of
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.tasks import TaskFolder
+from clinfuse.evaluation.running.engine import Job, Progress, check_names, run_jobs, task_folders
+from clinfuse.evaluation.running.fitting import Fitted, one_thread_each, predict_task
+from clinfuse.evaluation.running.tasks import TaskFolder
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.objective import class_prior, prior_logits
 from clinfuse.training.store import load_model

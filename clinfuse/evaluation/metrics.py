@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from clinfuse.errors import DataError
-from clinfuse.evaluation.statistic import statistic
+from clinfuse.evaluation.statistics.statistic import statistic
 
 __all__ = [
     "auprc",

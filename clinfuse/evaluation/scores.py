@@ -11,7 +11,8 @@ import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError
-from clinfuse.evaluation.intervals import (
+from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.statistics.intervals import (
     DRAWS,
     Estimate,
     auroc_score_interval,
@@ -19,9 +20,8 @@ from clinfuse.evaluation.intervals import (
     content_ranks,
     patient_weights,
 )
-from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.statistic import statistic
-from clinfuse.evaluation.weighted import Statistic
+from clinfuse.evaluation.statistics.statistic import statistic
+from clinfuse.evaluation.statistics.weighted import Statistic
 from clinfuse.synthetic.oracle import OracleScores
 from clinfuse.synthetic.truth import Truth, has_truth, read_truth
 
@@ -183,7 +183,7 @@ def metric_interval(predictions: Predictions, metric: str, *, seed: int = 0, dra
     """Give a metric of one model with its 95 % interval: a percentile bootstrap over `metric_weights`.
 
     An AUROC of fewer than ``FEWEST`` patients of a class, or of 0 or 1, has the interval of
-    `clinfuse.evaluation.intervals.auroc_score_interval` instead.
+    `clinfuse.evaluation.statistics.intervals.auroc_score_interval` instead.
 
     Raises
     ------

@@ -39,7 +39,7 @@ def write_robustness_report(
     Parameters
     ----------
     study : RobustnessStudy
-        Of `clinfuse.evaluation.robustness_study.study_robustness`.
+        Of `clinfuse.evaluation.robustness.study.study_robustness`.
     path : Path or str
         Of the HTML file; its folder is made where it is missing.
     regrets : sequence of Regret

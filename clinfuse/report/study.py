@@ -77,7 +77,7 @@ def write_study_report(
     robustness : Robustness, optional
         Of `robustness`, for the model of the question.
     rates : DropRates, optional
-        Of `clinfuse.evaluation.rates.drop_rates`.
+        Of `clinfuse.evaluation.robustness.rates.drop_rates`.
     title : str
         Of the study.
     run : mapping, optional

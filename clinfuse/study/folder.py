@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, final
 
 from clinfuse.errors import ConfigError, StorageError
-from clinfuse.evaluation.identity import versions
+from clinfuse.evaluation.running.identity import versions
 from clinfuse.study.config import Study
 
 FORMAT = 1

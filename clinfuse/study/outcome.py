@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from clinfuse.errors import ConfigError
-from clinfuse.evaluation.audit import Audit, audit
+from clinfuse.evaluation.audit.checks import Audit, audit
 from clinfuse.evaluation.compare import CHOSEN_INSIDE, Comparison, compare
-from clinfuse.evaluation.diagnosis import Diagnosis, diagnose
-from clinfuse.evaluation.fitting import one_thread_each
+from clinfuse.evaluation.diagnosis.diagnose import Diagnosis, diagnose
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.rates import DropRates, drop_rates
-from clinfuse.evaluation.robustness import Robustness, robustness
+from clinfuse.evaluation.robustness.rates import DropRates, drop_rates
+from clinfuse.evaluation.robustness.subsets import Robustness, robustness
+from clinfuse.evaluation.running.fitting import one_thread_each
 from clinfuse.evaluation.scores import both_classes, metric_rows
 from clinfuse.explain.attribution import attribute
 from clinfuse.explain.values import Attribution

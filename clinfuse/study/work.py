@@ -12,9 +12,9 @@ import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, LockedError
-from clinfuse.evaluation.engine import Job, task_folders
 from clinfuse.evaluation.folds import Scheme, deal, scored
-from clinfuse.evaluation.tasks import TaskFolder, check_resumable
+from clinfuse.evaluation.running.engine import Job, task_folders
+from clinfuse.evaluation.running.tasks import TaskFolder, check_resumable
 from clinfuse.study.config import Study
 from clinfuse.study.folder import RunFolder
 

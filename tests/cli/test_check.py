@@ -12,7 +12,7 @@ import pytest
 
 from clinfuse.cli.main import main
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.evaluation.matching import train_matcher
+from clinfuse.evaluation.matching.study import train_matcher
 from clinfuse.synthetic.folder import write_cohort
 from clinfuse.synthetic.settings import preset
 from clinfuse.training.contrastive import DualEncoder

@@ -4,10 +4,10 @@ from scipy import special
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError
-from clinfuse.evaluation.absence import Mechanism, finding, informative_score, simulate_absence
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.metrics import auroc
-from clinfuse.evaluation.regimes import regimes
+from clinfuse.evaluation.robustness.absence import Mechanism, finding, informative_score, simulate_absence
+from clinfuse.evaluation.robustness.regimes import regimes
 from clinfuse.training.late import LateFusion
 
 D = np.array([1.0, 0.8, 1.5])

@@ -4,7 +4,7 @@ import pytest
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError
-from clinfuse.evaluation.audit import audit
+from clinfuse.evaluation.audit.checks import audit
 
 
 def codes(cohort):

@@ -11,10 +11,10 @@ from clinfuse.evaluation.answer import Difference, decide, paired_difference
 from clinfuse.evaluation.best_single import Comparator, chosen_single, named_single
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
-from clinfuse.evaluation.intervals import Estimate
 from clinfuse.evaluation.metrics import auroc, brier
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import Counts
+from clinfuse.evaluation.statistics.intervals import Estimate
 from clinfuse.report.reading import estimates
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.late import LateFusion

@@ -11,8 +11,8 @@ from clinfuse.errors import ConfigError, DataError, StorageError, TrainingError
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.folds import Scheme, deal, scored
-from clinfuse.evaluation.identity import computing_files, describe
 from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.running.identity import computing_files, describe
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.late import LateFusion
 from clinfuse.training.options import TrainingOptions
@@ -336,8 +336,8 @@ def test_settings_out_of_range_are_refused(cohort, fusion, code, arguments):
 
 
 def test_other_code_is_another_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from clinfuse.evaluation import engine
-    from clinfuse.evaluation.identity import computing_code
+    from clinfuse.evaluation.running import engine
+    from clinfuse.evaluation.running.identity import computing_code
 
     assert computing_code() == computing_code()
     labels = np.arange(24) % 2
@@ -352,6 +352,11 @@ def test_other_code_is_another_result(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_code_in_folders_inside_a_room_counts_too() -> None:
     package = Path(clinfuse.__file__).parent
     names = {file.relative_to(package).as_posix() for file in computing_files(package)}
-    assert {"fusion/operators/concat.py", "training/loop.py", "encoders/eeg.py", "evaluation/fitting.py"} <= names
+    assert {
+        "fusion/operators/concat.py",
+        "training/loop.py",
+        "encoders/eeg.py",
+        "evaluation/running/fitting.py",
+    } <= names
     every = {file.relative_to(package).as_posix() for file in package.rglob("*.py")}
     assert {name for name in every if name.split("/")[0] in ("encoders", "fusion", "training")} <= names

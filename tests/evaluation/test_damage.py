@@ -5,9 +5,9 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.modality import Modality
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.crossval import cross_validate
-from clinfuse.evaluation.damage import DAMAGES, damages_of, exchanged, spoiled
-from clinfuse.evaluation.damaged import damaged
 from clinfuse.evaluation.metrics import auroc
+from clinfuse.evaluation.robustness.damage import DAMAGES, damages_of, exchanged, spoiled
+from clinfuse.evaluation.robustness.damaged import damaged
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.late import LateFusion
 

@@ -8,9 +8,9 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
-from clinfuse.evaluation.diagnosis import diagnose, gradient_shares
-from clinfuse.evaluation.intervals import Estimate
+from clinfuse.evaluation.diagnosis.diagnose import diagnose, gradient_shares
 from clinfuse.evaluation.metrics import auroc
+from clinfuse.evaluation.statistics.intervals import Estimate
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.joint import JointFusion
 from clinfuse.training.late import LateFusion

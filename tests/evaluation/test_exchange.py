@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinfuse.evaluation.crossval import cross_validate
-from clinfuse.evaluation.exchange import (
+from clinfuse.evaluation.diagnosis.exchange import (
     additive_logits,
     additive_projection,
     combinations,

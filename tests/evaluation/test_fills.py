@@ -2,8 +2,8 @@ import pytest
 
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.crossval import cross_validate
-from clinfuse.evaluation.fills import fill_rates
-from clinfuse.evaluation.rates import drop_rates
+from clinfuse.evaluation.robustness.fills import fill_rates
+from clinfuse.evaluation.robustness.rates import drop_rates
 from clinfuse.fusion.missing import fill_names
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.joint import JointFusion

@@ -12,8 +12,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
-from clinfuse.evaluation.intervals import bootstrap
 from clinfuse.evaluation.scores import predicted_statistic
+from clinfuse.evaluation.statistics.intervals import bootstrap
 from clinfuse.synthetic.make import make_cohort
 from clinfuse.synthetic.truth import read_truth
 from clinfuse.training.late import LateFusion

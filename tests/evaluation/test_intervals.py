@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinfuse.errors import DataError, DataWarning
-from clinfuse.evaluation.intervals import (
+from clinfuse.evaluation.statistics.intervals import (
     Estimate,
     auroc_interval,
     auroc_score_interval,
@@ -16,8 +16,8 @@ from clinfuse.evaluation.intervals import (
     percentile_estimate,
     proportion_interval,
 )
-from clinfuse.evaluation.significance import adjusted_p, delong, mcnemar, nadeau_bengio
-from clinfuse.evaluation.statistic import statistic
+from clinfuse.evaluation.statistics.significance import adjusted_p, delong, mcnemar, nadeau_bengio
+from clinfuse.evaluation.statistics.statistic import statistic
 
 # Albumin, total protein, K-G score, outcome of the 43 complete records of DeLong, DeLong and Clarke-Pearson 1988
 # (doi:10.2307/2531595) as printed in the SAS/STAT manual, LOGISTIC procedure.
@@ -204,7 +204,7 @@ def test_draws_in_pieces_are_the_same_draws(monkeypatch):
     weights = patient_weights(patients, labels, draws=300)
     metric = statistic("auroc", labels, scores)
     whole = over_draws(metric, weights)
-    monkeypatch.setattr("clinfuse.evaluation.intervals._CELLS", 700)
+    monkeypatch.setattr("clinfuse.evaluation.statistics.intervals._CELLS", 700)
     assert np.array_equal(over_draws(metric, weights), whole)
 
 

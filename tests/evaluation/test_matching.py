@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinfuse.errors import DataError
-from clinfuse.evaluation.matching import match
-from clinfuse.evaluation.mismatch import limit_at, mismatch, recall_at_precision, swapped_partners
-from clinfuse.evaluation.retrieval import ranks, retrieval
+from clinfuse.evaluation.matching.mismatch import limit_at, mismatch, recall_at_precision, swapped_partners
+from clinfuse.evaluation.matching.retrieval import ranks, retrieval
+from clinfuse.evaluation.matching.study import match
 from clinfuse.synthetic.embedding import embedding_cohort
 from clinfuse.synthetic.settings import SyntheticSettings
 from clinfuse.training.contrastive import DualEncoder

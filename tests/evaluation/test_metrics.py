@@ -6,7 +6,7 @@ from sklearn import metrics as reference
 
 import clinfuse.evaluation.metrics as m
 from clinfuse.errors import DataError
-from clinfuse.evaluation.statistic import statistic
+from clinfuse.evaluation.statistics.statistic import statistic
 
 LABELS, SCORES = [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]
 

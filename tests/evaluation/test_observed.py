@@ -6,10 +6,10 @@ import pytest
 from scipy import special
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.evaluation.complete_case import complete_case
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.metrics import auroc
-from clinfuse.evaluation.observed import observed_patterns, presence_alone
+from clinfuse.evaluation.robustness.complete_case import complete_case
+from clinfuse.evaluation.robustness.observed import observed_patterns, presence_alone
 from clinfuse.evaluation.scores import Counts
 from clinfuse.training.late import LateFusion
 

@@ -6,13 +6,13 @@ from scipy import special
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
-from clinfuse.evaluation.absence import record_uniforms
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
-from clinfuse.evaluation.curves import chances, expected, sets_left, under_mask
-from clinfuse.evaluation.decisions import Decisions, decisions, places
 from clinfuse.evaluation.metrics import auroc, brier, log_loss
-from clinfuse.evaluation.rates import RATES, drop_rates
+from clinfuse.evaluation.robustness.absence import record_uniforms
+from clinfuse.evaluation.robustness.curves import chances, expected, sets_left, under_mask
+from clinfuse.evaluation.robustness.decisions import Decisions, decisions, places
+from clinfuse.evaluation.robustness.rates import RATES, drop_rates
 from clinfuse.evaluation.scores import metric_interval
 from clinfuse.training.late import LateFusion
 

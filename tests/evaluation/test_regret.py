@@ -4,10 +4,10 @@ import pytest
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, StorageError
 from clinfuse.evaluation.compare import compare
-from clinfuse.evaluation.cost import sweep_cost
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.metrics import auroc
-from clinfuse.evaluation.regret import plan_regret, regret
+from clinfuse.evaluation.robustness.cost import sweep_cost
+from clinfuse.evaluation.robustness.regret import plan_regret, regret
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.late import LateFusion
 from clinfuse.training.options import TrainingOptions

@@ -5,7 +5,7 @@ from clinfuse.errors import ConfigError, DataError
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.metrics import auroc, calibration_slope
-from clinfuse.evaluation.robustness import robustness
+from clinfuse.evaluation.robustness.subsets import robustness
 from clinfuse.training.late import LateFusion
 
 

@@ -5,8 +5,8 @@ import pytest
 from scipy import special
 
 from clinfuse.evaluation.answer import paired_difference
-from clinfuse.evaluation.intervals import over_draws
 from clinfuse.evaluation.scores import METRICS, few_events, metric_interval, metric_weights, predicted_statistic
+from clinfuse.evaluation.statistics.intervals import over_draws
 
 
 def drawn(seed, records=160):

@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from clinfuse.errors import LockedError, StorageError, TrainingError
-from clinfuse.evaluation import engine
 from clinfuse.evaluation.crossval import cross_validate
-from clinfuse.evaluation.lock import locked
-from clinfuse.evaluation.tasks import TaskFolder
+from clinfuse.evaluation.running import engine
+from clinfuse.evaluation.running.lock import locked
+from clinfuse.evaluation.running.tasks import TaskFolder
 
 
 def test_one_process_at_a_time_works_on_a_fold(cohort, fusion, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.evaluation.audit import audit
+from clinfuse.evaluation.audit.checks import audit
 from tests.faults.fault import NAME
 from tests.faults.hospital import Hospital, fault, hospital
 

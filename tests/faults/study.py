@@ -15,7 +15,7 @@ import edfio
 import numpy as np
 import pandas as pd
 
-from clinfuse.evaluation.audit import audit
+from clinfuse.evaluation.audit.checks import audit
 from clinfuse.study.config import load_study
 from clinfuse.study.folder import describe, settle
 from clinfuse.study.run import prepare, refuse_damage, refuse_stops

@@ -16,7 +16,7 @@ import pytest
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.ledger import Entry, Ledger
 from clinfuse.cohort.modality import Column, Modality
-from clinfuse.evaluation.audit import audit
+from clinfuse.evaluation.audit.checks import audit
 from clinfuse.evaluation.quality import BINS, columns, patterns, presences, suspects
 from clinfuse.report.check import Checked, check_facts, check_page, write_check
 from clinfuse.report.sheet import PER_PAGE, write_sheets

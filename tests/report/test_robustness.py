@@ -6,7 +6,7 @@ import pytest
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.compare import compare
-from clinfuse.evaluation.robustness_study import rate_sentences, study_robustness
+from clinfuse.evaluation.robustness.study import rate_sentences, study_robustness
 from clinfuse.report.curves import chosen_curves
 from clinfuse.report.robustness import robustness_page, write_robustness_report
 from clinfuse.report.study import study_page

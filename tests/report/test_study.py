@@ -13,10 +13,10 @@ import pytest
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.ledger import Entry, Ledger
-from clinfuse.evaluation.audit import Audit, Finding
+from clinfuse.evaluation.audit.checks import Audit, Finding
 from clinfuse.evaluation.compare import Comparison, compare
-from clinfuse.evaluation.diagnosis import diagnose
-from clinfuse.evaluation.robustness import Robustness, robustness
+from clinfuse.evaluation.diagnosis.diagnose import diagnose
+from clinfuse.evaluation.robustness.subsets import Robustness, robustness
 from clinfuse.report.reading import true_minus
 from clinfuse.report.study import study_page, write_study_report
 from clinfuse.training.early import EarlyFusion

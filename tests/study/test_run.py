@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from clinfuse.errors import ConfigError, DataError, LockedError, StorageError, TrainingError
-from clinfuse.evaluation.lock import locked
 from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.running.lock import locked
 from clinfuse.study.config import load_study
 from clinfuse.study.folder import RunFolder, describe, settle
 from clinfuse.study.outcome import explain_records, finish, picks, read_comparison
@@ -263,7 +263,7 @@ def test_what_tells_the_classes_apart_alone_stops_a_run_before_it_is_trained(stu
 
 
 def test_a_run_is_audited_once(study_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from clinfuse.evaluation.audit import Audit
+    from clinfuse.evaluation.audit.checks import Audit
 
     work = done_here(study_file)
     found = Audit((), (("nothing", "looked at"),))

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from clinfuse.evaluation.answer import MARGIN
-from clinfuse.evaluation.intervals import Estimate
+from clinfuse.evaluation.statistics.intervals import Estimate
 
 if TYPE_CHECKING:
-    from clinfuse.evaluation.diagnosis import Diagnosis, Interaction, ModalityRole
+    from clinfuse.evaluation.diagnosis.diagnose import Diagnosis, Interaction, ModalityRole
 
 
 def reasons(found: Diagnosis) -> tuple[str, ...]:

@@ -16,11 +16,11 @@ from clinfuse.errors import ConfigError
 from clinfuse.evaluation.answer import Difference, paired_difference
 from clinfuse.evaluation.compare import Comparison
 from clinfuse.evaluation.crossval import CrossValidation
-from clinfuse.evaluation.exchange import HeldOut, additive_logits, decided, held_out, shuffled
-from clinfuse.evaluation.intervals import Estimate, over_draws, percentile_estimate
+from clinfuse.evaluation.diagnosis.exchange import HeldOut, additive_logits, decided, held_out, shuffled
+from clinfuse.evaluation.diagnosis.reasons import reasons
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.reasons import reasons
 from clinfuse.evaluation.scores import both_classes, metric_interval, metric_weights, predicted_statistic
+from clinfuse.evaluation.statistics.intervals import Estimate, over_draws, percentile_estimate
 
 SHUFFLES = 5
 _LEAST = 5

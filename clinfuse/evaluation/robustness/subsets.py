@@ -13,9 +13,9 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.evaluation.answer import paired_difference
 from clinfuse.evaluation.crossval import CrossValidation
-from clinfuse.evaluation.intervals import DRAWS, Estimate
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import Counts, both_classes, counts, known_intervals, metric_interval
+from clinfuse.evaluation.statistics.intervals import DRAWS, Estimate
 
 Population = Literal["complete", "all"]
 CALIBRATION = ("calibration_slope", "calibration_intercept")

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.evaluation.intervals import Estimate, over_draws, patient_weights, percentile_estimate
-from clinfuse.evaluation.observed import FEWEST, few
-from clinfuse.evaluation.weighted import weighted_share
+from clinfuse.evaluation.robustness.observed import FEWEST, few
+from clinfuse.evaluation.statistics.intervals import Estimate, over_draws, patient_weights, percentile_estimate
+from clinfuse.evaluation.statistics.weighted import weighted_share
 
 _MOST_LEVELS = 12
 _LARGE = 0.1

@@ -12,7 +12,7 @@ from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
 
 from clinfuse.errors import DataError
-from clinfuse.evaluation.weighted import Statistic
+from clinfuse.evaluation.statistics.weighted import Statistic
 
 DRAWS = 2000
 _CELLS = 4_000_000
@@ -223,7 +223,7 @@ def bootstrap(
     Examples
     --------
     >>> import numpy as np
-    >>> from clinfuse.evaluation.statistic import statistic
+    >>> from clinfuse.evaluation.statistics.statistic import statistic
     >>> labels = np.tile([0, 1], 20)
     >>> constant = statistic("brier", labels, np.full(40, 0.25))
     >>> print(bootstrap(labels, np.arange(40).astype(str), constant))

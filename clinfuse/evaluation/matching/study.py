@@ -12,8 +12,8 @@ from sklearn.base import clone
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError
-from clinfuse.evaluation.mismatch import Mismatch, limit_at, mismatch, swapped_partners
-from clinfuse.evaluation.retrieval import Ranks, Retrieval, ranks, retrieval
+from clinfuse.evaluation.matching.mismatch import Mismatch, limit_at, mismatch, swapped_partners
+from clinfuse.evaluation.matching.retrieval import Ranks, Retrieval, ranks, retrieval
 from clinfuse.training.contrastive import DualEncoder
 from clinfuse.training.seeds import derived_seed
 from clinfuse.training.splits import patient_folds

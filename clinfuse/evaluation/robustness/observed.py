@@ -11,12 +11,12 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.evaluation.audit import PRESENCE
+from clinfuse.evaluation.audit.checks import PRESENCE
 from clinfuse.evaluation.crossval import CrossValidation
-from clinfuse.evaluation.decisions import places
-from clinfuse.evaluation.intervals import Estimate
 from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.robustness.decisions import places
 from clinfuse.evaluation.scores import Counts, both_classes, counts, known_intervals, metric_interval
+from clinfuse.evaluation.statistics.intervals import Estimate
 
 FEWEST = 5
 _STEEP = 10

@@ -18,11 +18,11 @@ from clinfuse.errors import ClinfuseError, ConfigError
 from clinfuse.evaluation.answer import paired_difference
 from clinfuse.evaluation.contribution import subsets
 from clinfuse.evaluation.crossval import CrossValidation, run_models, silent
-from clinfuse.evaluation.engine import Progress
-from clinfuse.evaluation.fitting import one_thread_each
-from clinfuse.evaluation.intervals import Estimate
 from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.running.engine import Progress
+from clinfuse.evaluation.running.fitting import one_thread_each
 from clinfuse.evaluation.scores import Counts, counts, metric_interval
+from clinfuse.evaluation.statistics.intervals import Estimate
 from clinfuse.training.classifiers import FusionClassifier
 
 _SAMPLE = 64

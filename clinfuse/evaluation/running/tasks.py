@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 from clinfuse.errors import ClinfuseError, StorageError
-from clinfuse.evaluation.identity import canonical, file_digest
 from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.running.identity import canonical, file_digest
 
 State = Literal["absent", "done", "foreign", "damaged"]
 _DONE = "DONE"

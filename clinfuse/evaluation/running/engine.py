@@ -15,11 +15,11 @@ import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, TrainingError
-from clinfuse.evaluation.fitting import Fitted, fit_task
 from clinfuse.evaluation.folds import Fold, Scheme, settings_of
-from clinfuse.evaluation.identity import computing_code, describe, digest, versions
-from clinfuse.evaluation.lock import locked
-from clinfuse.evaluation.tasks import TaskFolder, check_resumable, sweep
+from clinfuse.evaluation.running.fitting import Fitted, fit_task
+from clinfuse.evaluation.running.identity import computing_code, describe, digest, versions
+from clinfuse.evaluation.running.lock import locked
+from clinfuse.evaluation.running.tasks import TaskFolder, check_resumable, sweep
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.memo import sharing_fits
 from clinfuse.training.store import save_model

@@ -52,7 +52,7 @@ def _version(name: str) -> str:
 def computing_files(package: Path) -> list[Path]:
     """Give the source files that turn prepared inputs into predictions, folders inside the rooms included."""
     files = [file for room in _COMPUTING_ROOMS for file in sorted((package / room).rglob("*.py"))]
-    return [*files, package / "evaluation" / "fitting.py"]
+    return [*files, package / "evaluation" / "running" / "fitting.py"]
 
 
 @cache
@@ -61,7 +61,7 @@ def computing_code() -> str:
 
     Reports, commands and intervals are not among them: changing how a result is shown trains nothing again.
     """
-    texts = [file.read_bytes().replace(b"\r\n", b"\n") for file in computing_files(Path(__file__).parent.parent)]
+    texts = [file.read_bytes().replace(b"\r\n", b"\n") for file in computing_files(Path(__file__).parents[2])]
     return hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts)).hexdigest()
 
 

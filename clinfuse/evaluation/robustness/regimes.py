@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.evaluation.absence import Mechanism, simulate_absence
 from clinfuse.evaluation.answer import paired_difference
 from clinfuse.evaluation.crossval import run_models
-from clinfuse.evaluation.decisions import Decisions, decisions, places
 from clinfuse.evaluation.folds import Fold, Scheme, scored
-from clinfuse.evaluation.intervals import Estimate
 from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.robustness.absence import Mechanism, simulate_absence
+from clinfuse.evaluation.robustness.decisions import Decisions, decisions, places
 from clinfuse.evaluation.scores import Counts, counts, known_intervals, metric_interval
+from clinfuse.evaluation.statistics.intervals import Estimate
 from clinfuse.training.classifiers import FusionClassifier
 
 AS_IT_IS = "as it is"

@@ -8,10 +8,10 @@ from typing import Any, NoReturn, final
 import numpy as np
 
 from clinfuse.errors import DataError
-from clinfuse.evaluation.absence import record_uniforms
-from clinfuse.evaluation.intervals import Estimate, bootstrap
 from clinfuse.evaluation.metrics import threshold_at_specificity
-from clinfuse.evaluation.statistic import statistic
+from clinfuse.evaluation.robustness.absence import record_uniforms
+from clinfuse.evaluation.statistics.intervals import Estimate, bootstrap
+from clinfuse.evaluation.statistics.statistic import statistic
 
 
 @final

@@ -9,8 +9,8 @@ from typing import Any, NoReturn, final
 import numpy as np
 
 from clinfuse.errors import DataError
-from clinfuse.evaluation.intervals import Estimate, bootstrap
-from clinfuse.evaluation.weighted import weighted_mean
+from clinfuse.evaluation.statistics.intervals import Estimate, bootstrap
+from clinfuse.evaluation.statistics.weighted import weighted_mean
 
 
 @final

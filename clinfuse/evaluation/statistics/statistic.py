@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from clinfuse.errors import DataError
-from clinfuse.evaluation import weighted
-from clinfuse.evaluation.weighted import Statistic
+from clinfuse.evaluation.statistics import weighted
+from clinfuse.evaluation.statistics.weighted import Statistic
 
 _Builder = Callable[[np.ndarray, np.ndarray, np.ndarray], Statistic]
 _TINY = 1e-15

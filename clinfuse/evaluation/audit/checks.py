@@ -16,10 +16,10 @@ from sklearn.linear_model import LogisticRegression
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.lengths import rank_auroc, targets
 from clinfuse.errors import ClinfuseError, DataError
-from clinfuse.evaluation.alike import KINDS, alike
+from clinfuse.evaluation.audit.alike import KINDS, alike
 from clinfuse.evaluation.folds import scored
-from clinfuse.evaluation.intervals import bootstrap_interval, patient_weights
-from clinfuse.evaluation.statistic import statistic
+from clinfuse.evaluation.statistics.intervals import bootstrap_interval, patient_weights
+from clinfuse.evaluation.statistics.statistic import statistic
 from clinfuse.training.splits import patient_folds
 
 Severity = Literal["note", "warning", "stop"]

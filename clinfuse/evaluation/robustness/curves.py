@@ -13,10 +13,10 @@ from typing import final
 
 import numpy as np
 
-from clinfuse.evaluation.decisions import Decisions
+from clinfuse.evaluation.robustness.decisions import Decisions
 from clinfuse.evaluation.scores import fold_codes
-from clinfuse.evaluation.statistic import statistic
-from clinfuse.evaluation.weighted import Statistic
+from clinfuse.evaluation.statistics.statistic import statistic
+from clinfuse.evaluation.statistics.weighted import Statistic
 
 _CELLS = 4_000_000
 

@@ -12,11 +12,11 @@ import pandas as pd
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.evaluation.answer import paired_difference
 from clinfuse.evaluation.crossval import CrossValidation
-from clinfuse.evaluation.damage import SHARES, SHUFFLED, damages_of, exchanged, spoiled
-from clinfuse.evaluation.fitting import one_thread_each
-from clinfuse.evaluation.intervals import Estimate
 from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.robustness.damage import SHARES, SHUFFLED, damages_of, exchanged, spoiled
+from clinfuse.evaluation.running.fitting import one_thread_each
 from clinfuse.evaluation.scores import Counts, counts, known_intervals, metric_interval
+from clinfuse.evaluation.statistics.intervals import Estimate
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.encoded import Encoded
 

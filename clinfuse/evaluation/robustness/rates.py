@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from clinfuse.errors import ConfigError
-from clinfuse.evaluation.absence import record_uniforms
 from clinfuse.evaluation.crossval import CrossValidation
-from clinfuse.evaluation.curves import Curve, expected, over_patients, under_mask
-from clinfuse.evaluation.decisions import Decisions, decisions, places
-from clinfuse.evaluation.intervals import Estimate, auroc_score_interval, percentile_estimate
+from clinfuse.evaluation.robustness.absence import record_uniforms
+from clinfuse.evaluation.robustness.curves import Curve, expected, over_patients, under_mask
+from clinfuse.evaluation.robustness.decisions import Decisions, decisions, places
 from clinfuse.evaluation.scores import few_events, metric_interval, metric_weights, patients_compared
+from clinfuse.evaluation.statistics.intervals import Estimate, auroc_score_interval, percentile_estimate
 
 RATES = tuple(round(0.1 * step, 1) for step in range(10))
 MASKS = 20

@@ -13,7 +13,7 @@ from statsmodels.stats.contingency_tables import mcnemar as _mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from clinfuse.errors import DataError, DataWarning
-from clinfuse.evaluation.intervals import Estimate
+from clinfuse.evaluation.statistics.intervals import Estimate
 
 _EXACT_BELOW = 25
 
@@ -79,7 +79,7 @@ def delong(labels: Any, *scores: Any) -> DeLong:
     """Give the AUROCs of one or more scores of the same records with their covariance.
 
     For one set of scores from one model: records of one patient, and scores of several folds, need
-    `clinfuse.evaluation.intervals.patient_weights`.
+    `clinfuse.evaluation.statistics.intervals.patient_weights`.
 
     Parameters
     ----------

@@ -8,11 +8,11 @@ from typing import Any, final
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError
-from clinfuse.evaluation.complete_case import CompleteCase, complete_case
 from clinfuse.evaluation.crossval import CrossValidation
-from clinfuse.evaluation.observed import Observed, observed_patterns
-from clinfuse.evaluation.rates import DropRates, RateCurve, drop_rates
-from clinfuse.evaluation.robustness import Robustness, robustness
+from clinfuse.evaluation.robustness.complete_case import CompleteCase, complete_case
+from clinfuse.evaluation.robustness.observed import Observed, observed_patterns
+from clinfuse.evaluation.robustness.rates import DropRates, RateCurve, drop_rates
+from clinfuse.evaluation.robustness.subsets import Robustness, robustness
 
 
 @final

@@ -13,8 +13,8 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.crossval import run_models
 from clinfuse.evaluation.folds import Scheme, scored
-from clinfuse.evaluation.rates import DropRates, RateCurve, drop_rates
-from clinfuse.evaluation.regimes import Dealt
+from clinfuse.evaluation.robustness.rates import DropRates, RateCurve, drop_rates
+from clinfuse.evaluation.robustness.regimes import Dealt
 from clinfuse.fusion.missing import fill_names
 from clinfuse.fusion.stand_ins import stand_in_names
 from clinfuse.training.classifiers import FusionClassifier
