@@ -45,6 +45,7 @@ _HOMES = {
     "robustness": "clinfuse.evaluation.robustness.subsets",
     "diagnose": "clinfuse.evaluation.diagnosis.diagnose",
     "audit": "clinfuse.evaluation.audit.checks",
+    "subgroups": "clinfuse.evaluation.subgroups.subgroups",
     "Attribution": "clinfuse.explain.attribution",
     "attribute": "clinfuse.explain.attribution",
     "write_study_report": "clinfuse.report.study",

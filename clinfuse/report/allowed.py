@@ -5,23 +5,11 @@ from __future__ import annotations
 import math
 import re
 
+from clinfuse.cohort.ages import is_age
 from clinfuse.explain.values import FeatureValue
 from clinfuse.report.html import clean, number
 
-_AGE = re.compile(r"(^|[^a-zà-ÿ])(age|alter|âge|edad|età|idade|leeftijd|alder|ålder)([^a-zà-ÿ]|$)", re.IGNORECASE)
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{8,}|\d{1,2}:\d{2}")
-_YEARS = ("", "a", "y", "yr", "yrs", "year", "years", "j", "jahre", "ans", "años", "anni", "anos", "jaar", "år")
-
-
-def is_age(name: str, unit: str = "") -> bool:
-    """Whether a declared column is a person's age in years.
-
-    Examples
-    --------
-    >>> is_age("age"), is_age("Age at scan", "years"), is_age("stage"), is_age("age", "days")
-    (True, True, False, False)
-    """
-    return bool(_AGE.search(name.replace("_", " "))) and unit.strip().lower() in _YEARS
 
 
 def age_band(years: float) -> str:

@@ -63,8 +63,10 @@ def _cell(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
     axes.text(x, y, text, transform=axes.get_yaxis_transform(), va="center", **style)
 
 
-def forest(rows: Sequence[Estimate], *, metric: str = "AUROC") -> Picture:
+def forest(rows: Sequence[Estimate], *, metric: str = "AUROC", heads: tuple[str, str] = ("MODEL", "FUSION")) -> Picture:
     """Draw every model's estimate with its interval, and the best possible value where it is known.
+
+    The first two columns, name and note, have ``heads``.
 
     Examples
     --------
@@ -82,7 +84,7 @@ def forest(rows: Sequence[Estimate], *, metric: str = "AUROC") -> Picture:
         axes.set_xlim(start, max(end, start + 0.1))
         axes.axvline(0.5, color=FAINT, linewidth=0.8)
         width = 0.32
-        left = [(-0.475 / width, "MODEL", "left"), (-0.325 / width, "FUSION", "left")]
+        left = [(-0.475 / width, heads[0], "left"), (-0.325 / width, heads[1], "left")]
         left += [(-0.105 / width, "RECORDS", "right"), (-0.03 / width, "EVENTS", "right")]
         for x, text, side in (*left, (1.045, f"{metric} (95 % INTERVAL)", "left")):
             _cell(axes, x, -0.95, text, ha=side, fontsize=7.5, color=SOFT)

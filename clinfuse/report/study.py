@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Unpack, final
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from clinfuse.report.html import number, percent, render, write_text
 from clinfuse.report.ledger import Reason, reasons
 from clinfuse.report.methods import methods_text
 from clinfuse.report.robustness import rate_pictures, rate_words
+from clinfuse.report.subgroups import Beside, GroupSection, group_sections, group_tables
 from clinfuse.report.tables import Frame, frame_of
 
 QUIET = "No warning was raised. That is not proof that there is no problem; run the audit."
@@ -46,6 +47,7 @@ class _View:
     robust_caption: str
     rates: tuple[Picture, ...]
     rate_caption: str
+    groups: tuple[GroupSection, ...]
     presence: Picture
     tables: tuple[tuple[str, Frame], ...]
     losses: tuple[Picture, ...]
@@ -65,6 +67,7 @@ def write_study_report(
     run: Mapping[str, Any] | None = None,
     audit: Any = None,
     diagnoses: Sequence[Any] = (),
+    **beside: Unpack[Beside],
 ) -> Path:
     """Write the page of a whole study.
 
@@ -87,6 +90,8 @@ def write_study_report(
         Of `audit`: what it noticed is printed before any figure.
     diagnoses : sequence of Diagnosis
         Of `diagnose`, one for each fusion that is to be taken apart.
+    **beside
+        ``subgroups``: see `Beside`.
 
     Returns
     -------
@@ -98,10 +103,8 @@ def write_study_report(
     StorageError
         ``REPORT_WRITE`` where the file cannot be written.
     """
-    page = study_page(
-        comparison, robustness=robustness, rates=rates, title=title, run=run, audit=audit, diagnoses=diagnoses
-    )
-    return write_text(path, page)
+    named: dict[str, Any] = {"robustness": robustness, "rates": rates, "audit": audit, "diagnoses": diagnoses}
+    return write_text(path, study_page(comparison, title=title, run=run, **named, **beside))
 
 
 def study_page(
@@ -113,6 +116,7 @@ def study_page(
     run: Mapping[str, Any] | None = None,
     audit: Any = None,
     diagnoses: Sequence[Any] = (),
+    **beside: Unpack[Beside],
 ) -> str:
     """Give the text of a study's page."""
     cohort = comparison.cohort
@@ -142,8 +146,12 @@ def study_page(
         robust_caption=reading.robust_words(robustness),
         rates=() if rates is None else rate_pictures(rates, declared),
         rate_caption="" if rates is None else rate_words(rates),
+        groups=group_sections(beside.get("subgroups", ())),
         presence=figures.presence(cohort.names, cohort.present),
-        tables=_tables(comparison, robustness, rates, audit, diagnoses),
+        tables=(
+            *_tables(comparison, robustness, rates, audit, diagnoses),
+            *group_tables(beside.get("subgroups", ())),
+        ),
         losses=_losses(comparison),
         methods=methods_text(
             models=reading.taxonomies(comparison),

@@ -128,6 +128,9 @@ class ReportSection(Strict):
     title: str = ""
     patients: Annotated[int, Field(ge=0)] = 4
     tables: Annotated[tuple[Literal["csv", "docx", "tex"], ...], Field(strict=False)] = ("csv",)
+    subgroups: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    bands: dict[str, Annotated[tuple[float, ...], Field(strict=False, min_length=1)]] = Field(default_factory=dict)
+    threshold: Share = 0.5
 
 
 @final
@@ -157,7 +160,6 @@ class Study(Strict):
     LATER: ClassVar[Mapping[str, str]] = {
         "report.specificity": "sensitivity at a given specificity",
         "report.prevalence": "predictive values and net benefit at the clinic's own rate",
-        "report.subgroups": "results by subgroup",
     }
 
     cohort: str

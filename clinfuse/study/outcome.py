@@ -21,6 +21,7 @@ from clinfuse.evaluation.robustness.rates import DropRates, drop_rates
 from clinfuse.evaluation.robustness.subsets import Robustness, robustness
 from clinfuse.evaluation.running.fitting import one_thread_each
 from clinfuse.evaluation.scores import both_classes, metric_rows
+from clinfuse.evaluation.subgroups.subgroups import Subgroups, subgroups
 from clinfuse.explain.attribution import attribute
 from clinfuse.explain.values import Attribution
 from clinfuse.report.ledger import write_ledger
@@ -48,6 +49,8 @@ class Outcome:
         Of every fusion, the declared one first.
     rates : DropRates
         Of every model; without curves where the study does not ask for rates.
+    subgroups : tuple of Subgroups
+        Of the declared model; none where the study does not ask for them.
     """
 
     run: RunFolder
@@ -56,6 +59,7 @@ class Outcome:
     audit: Audit
     diagnoses: tuple[Diagnosis, ...]
     rates: DropRates
+    subgroups: tuple[Subgroups, ...] = ()
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -194,7 +198,8 @@ def _finish(work: Work, audited: Audit) -> Outcome:
     asked = "subsets" in work.study.missing.report
     withheld = robustness(declared, work.cohort, seed=work.study.seed) if asked else Robustness(declared.name, ())
     rates = _rates(work, comparison)
-    outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison), rates)
+    groups = _groups(work, comparison)
+    outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison), rates, groups)
     write_json(work.run.path / "metrics.json", outcome.metrics)
     write_json(work.run.path / "diagnosis.json", [one.as_dict() for one in outcome.diagnoses])
     _write_tables(outcome, work)
@@ -216,6 +221,7 @@ def _finish(work: Work, audited: Audit) -> Outcome:
         run=known,
         audit=outcome.audit,
         diagnoses=outcome.diagnoses,
+        subgroups=outcome.subgroups,
     )
     if work.cohort.task == "binary" and work.study.report.patients:
         explain_records(work, comparison, picks(comparison, work.study), model=work.study.primary)
@@ -233,6 +239,15 @@ def _rates(work: Work, comparison: Comparison) -> DropRates:
     if "rates" not in work.study.missing.report:
         return DropRates((), "", 0, len(work.cohort))
     return drop_rates(comparison.models, seed=work.study.seed)
+
+
+def _groups(work: Work, comparison: Comparison) -> tuple[Subgroups, ...]:
+    asked = work.study.report
+    if not asked.subgroups:
+        return ()
+    held = comparison[work.study.primary].predictions
+    more: dict[str, Any] = {"bands": asked.bands, "threshold": asked.threshold, "seed": work.study.seed}
+    return (subgroups(held, work.cohort, asked.subgroups, **more),)
 
 
 def explain_records(
@@ -313,7 +328,10 @@ def _write_tables(outcome: Outcome, work: Work) -> None:
         tables["withheld"] = outcome.robustness.table()
     if outcome.rates.curves:
         tables["rates"] = outcome.rates.table()
-    for file in (one for name in ("withheld", "diagnosis", "rates") for one in folder.glob(f"{name}.*")):
+    for found in outcome.subgroups:
+        tables |= {"subgroups": found.table(), "subgroup_gaps": found.gap_table()}
+    asked = ("withheld", "diagnosis", "rates", "subgroups", "subgroup_gaps")
+    for file in (one for name in asked for one in folder.glob(f"{name}.*")):
         file.unlink()
     captions = {
         "models": f"Every model on held-out records. {outcome.comparison.answer.text}",
@@ -321,6 +339,8 @@ def _write_tables(outcome: Outcome, work: Work) -> None:
         "diagnosis": "What each fusion makes of its modalities, on held-out records.",
         "withheld": f"{work.study.primary}, sources withheld from the model.",
         "rates": "Every model as sources go missing at random.",
+        "subgroups": f"{work.study.primary}, held-out records in groups of patients.",
+        "subgroup_gaps": f"{work.study.primary}, differences between groups of patients.",
     }
     for name, table in tables.items():
         for file in write_tables(table, folder, name, caption=captions[name]):

@@ -44,6 +44,8 @@ def check_study(study: Study) -> None:
         _check_options(name, section)
     check_name(study.primary, list(study.models), "question.primary", "a model of the section models")
     _check_validation(study)
+    for column in study.report.bands:
+        check_name(column, study.report.subgroups, f"report.bands.{column}", "a column of report.subgroups")
     if "observed" not in study.missing.report:
         raise ConfigError(
             "CONFIG_VALUE",

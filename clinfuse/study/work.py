@@ -15,6 +15,7 @@ from clinfuse.errors import ConfigError, LockedError
 from clinfuse.evaluation.folds import Scheme, deal, scored
 from clinfuse.evaluation.running.engine import Job, task_folders
 from clinfuse.evaluation.running.tasks import TaskFolder, check_resumable
+from clinfuse.evaluation.subgroups.groups import check_groups
 from clinfuse.study.config import Study
 from clinfuse.study.folder import RunFolder
 
@@ -130,6 +131,7 @@ def open_work(study: Study, run: RunFolder, *, private: Path | None = None, prog
         What reading the cohort, checking names and dealing folds raise.
     """
     cohort = open_cohort(study, private=private, progress=progress)
+    check_groups(cohort, study.report.subgroups, study.report.bands)
     models = study.build_models(cohort.names)
     scheme = scheme_of(study)
     records = scored(cohort)

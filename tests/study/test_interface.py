@@ -16,7 +16,6 @@ FILES = Path(__file__).parent / "interface"
 LATER = (
     ("study.report.specificity", "report", "specificity"),
     ("study.report.prevalence", "report", "prevalence"),
-    ("study.report.subgroups", "report", "subgroups"),
 )
 
 
@@ -36,7 +35,7 @@ def test_a_cohort_file_with_every_key_is_read() -> None:
     assert contract.systems == {"pacs": "PACS_ID", "eeg_lab": "EEG_NO"}
 
 
-def test_a_study_file_with_every_key_is_refused_for_three_and_read_without_them() -> None:
+def test_a_study_file_with_every_key_is_refused_for_two_and_read_without_them() -> None:
     values, refused = promised(), []
     for _ in LATER:
         with pytest.raises(ConfigError, match="CONFIG_NOT_BUILT") as refusal:
@@ -49,10 +48,11 @@ def test_a_study_file_with_every_key_is_refused_for_three_and_read_without_them(
     assert isinstance(study, Study)
     assert (study.primary, study.rival, study.validation.repeats) == ("late", "", 3)
     assert study.missing.report == ("observed", "subsets", "rates")
+    assert study.report.subgroups == ("sex", "age", "site")
 
 
 @pytest.mark.parametrize(("place", "section", "key"), LATER)
-def test_each_of_the_three_alone_is_refused(place: str, section: str, key: str) -> None:
+def test_each_of_the_two_alone_is_refused(place: str, section: str, key: str) -> None:
     values = promised()
     for other, its_section, its_key in LATER:
         if other != place:

@@ -13,6 +13,7 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.evaluation.robustness.observed import FEWEST, few
 from clinfuse.evaluation.statistics.intervals import Estimate, over_draws, patient_weights, percentile_estimate
 from clinfuse.evaluation.statistics.weighted import weighted_share
+from clinfuse.evaluation.subgroups.groups import numbered
 
 _MOST_LEVELS = 12
 _LARGE = 0.1
@@ -187,16 +188,9 @@ def _columns(cohort: Cohort, whole: np.ndarray) -> list[tuple[str, str, np.ndarr
             found.append((str(name), "mean", values.to_numpy(dtype=np.float64)))
         else:
             found += _levels(str(name), values.to_numpy(dtype=object))
-    found += _levels("site", _numbered(np.asarray(cohort.sites).astype(str)))
+    found += _levels("site", numbered(np.asarray(cohort.sites).astype(str)))
     people = np.asarray(cohort.patient_keys)
     return [one for one in found if _enough(one, whole, people)]
-
-
-def _numbered(sites: np.ndarray) -> np.ndarray:
-    """Sites by number, the largest first: what a hospital calls them is no word of the declaration."""
-    names, counts = np.unique(sites[sites != ""], return_counts=True)
-    order = {str(names[k]): str(rank + 1) for rank, k in enumerate(np.lexsort((names, -counts)))}
-    return np.array([order.get(one, "") for one in sites.tolist()], dtype=object)
 
 
 def _levels(name: str, values: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
