@@ -16,6 +16,7 @@ from clinfuse.errors import StorageError
 RESEARCH_ONLY = "Research use only. Not a medical device."
 NOT_CAUSES = "Attributions describe the model. They are not causes, and not a diagnosis."
 LONGEST_TEXT = 600
+LONGEST_CAPTION = 4000
 
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"

@@ -13,6 +13,7 @@ from clinfuse.report import figures
 from clinfuse.report.canvas import Picture
 from clinfuse.report.figures import Estimate
 from clinfuse.report.html import interval, number
+from clinfuse.report.typeset import true_minus
 
 _VERDICT = re.compile(r"^(yes|no|cannot tell)\b\.?", re.IGNORECASE)
 _GROUPS = 10
@@ -25,17 +26,6 @@ def answer(comparison: Any) -> tuple[str, str]:
     found = _VERDICT.match(text)
     verdict = found.group(0) if found else f"{str(comparison.answer.verdict).capitalize()}."
     return verdict, text[found.end() :].strip() if found else text
-
-
-def true_minus(text: str) -> str:
-    """Give a text whose negative numbers carry a minus sign, not a hyphen.
-
-    Examples
-    --------
-    >>> true_minus("from -0.03 to 0.05, follow-up 2-3 years")
-    'from −0.03 to 0.05, follow-up 2-3 years'
-    """
-    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
 
 
 def remarks(comparison: Any) -> tuple[str, ...]:

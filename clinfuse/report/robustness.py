@@ -9,8 +9,8 @@ from typing import Any
 from clinfuse.report import curves
 from clinfuse.report.canvas import Picture
 from clinfuse.report.html import render, write_text
-from clinfuse.report.reading import true_minus
 from clinfuse.report.tables import frame_of
+from clinfuse.report.typeset import true_minus
 
 _MOST_SUBSETS = 31
 _COLUMNS = (

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import pandas as pd
 
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.audit.checks import Audit, audit
@@ -27,7 +26,7 @@ from clinfuse.explain.values import Attribution
 from clinfuse.report.ledger import write_ledger
 from clinfuse.report.patient import write_patient_index, write_patient_report
 from clinfuse.report.study import write_study_report
-from clinfuse.report.tables import write_tables
+from clinfuse.study.documents import write_run_tables
 from clinfuse.study.folder import RunFolder, write_json
 from clinfuse.study.work import Work
 from clinfuse.training.seeds import quiet_torch
@@ -202,7 +201,7 @@ def _finish(work: Work, audited: Audit) -> Outcome:
     outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison), rates, groups)
     write_json(work.run.path / "metrics.json", outcome.metrics)
     write_json(work.run.path / "diagnosis.json", [one.as_dict() for one in outcome.diagnoses])
-    _write_tables(outcome, work)
+    write_run_tables(outcome, work)
     write_ledger(work.cohort.ledger, work.run.ledger, title=work.study.report.title)
     described = work.run.read()
     known = {
@@ -315,34 +314,3 @@ def picks(comparison: Comparison, study: Any) -> tuple[str, ...]:
                 found.setdefault(str(held.record[rows[rank]]), None)
         rank += 1
     return tuple(found)
-
-
-def _write_tables(outcome: Outcome, work: Work) -> None:
-    folder = work.run.tables
-    tables = {"models": outcome.comparison.table().reset_index()}
-    if work.cohort.task == "binary":
-        tables["calibration"] = outcome.comparison.calibration_table()
-    if outcome.diagnoses:
-        tables["diagnosis"] = pd.concat([one.table() for one in outcome.diagnoses])
-    if outcome.robustness.rows:
-        tables["withheld"] = outcome.robustness.table()
-    if outcome.rates.curves:
-        tables["rates"] = outcome.rates.table()
-    for found in outcome.subgroups:
-        tables |= {"subgroups": found.table(), "subgroup_gaps": found.gap_table()}
-    asked = ("withheld", "diagnosis", "rates", "subgroups", "subgroup_gaps")
-    for file in (one for name in asked for one in folder.glob(f"{name}.*")):
-        file.unlink()
-    captions = {
-        "models": f"Every model on held-out records. {outcome.comparison.answer.text}",
-        "calibration": "Calibration of held-out predictions before and after correction.",
-        "diagnosis": "What each fusion makes of its modalities, on held-out records.",
-        "withheld": f"{work.study.primary}, sources withheld from the model.",
-        "rates": "Every model as sources go missing at random.",
-        "subgroups": f"{work.study.primary}, held-out records in groups of patients.",
-        "subgroup_gaps": f"{work.study.primary}, differences between groups of patients.",
-    }
-    for name, table in tables.items():
-        for file in write_tables(table, folder, name, caption=captions[name]):
-            if file.suffix.removeprefix(".") not in work.study.report.tables:
-                file.unlink()

@@ -17,8 +17,8 @@ from clinfuse.evaluation.audit.checks import Audit, Finding
 from clinfuse.evaluation.compare import Comparison, compare
 from clinfuse.evaluation.diagnosis.diagnose import diagnose
 from clinfuse.evaluation.robustness.subsets import Robustness, robustness
-from clinfuse.report.reading import true_minus
 from clinfuse.report.study import study_page, write_study_report
+from clinfuse.report.typeset import true_minus
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.late import LateFusion
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import docx
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from clinfuse.cohort.ledger import Entry, Ledger, Match
+from clinfuse.report.document import table_document
 from clinfuse.report.ledger import write_ledger
 from clinfuse.report.tables import csv_text, guarded, tex_text, write_tables
 
@@ -34,6 +38,31 @@ def test_latex_has_no_bare_special_character() -> None:
     text = tex_text(pd.DataFrame({"a_b": ["5 % of #1 & {x} \\ ~^ $2"]}), caption="50 %")
     assert r"5 \% of \#1 \& \{x\} \textbackslash{} \textasciitilde{}\textasciicircum{} \$2" in text
     assert r"a\_b" in text
+
+
+@pytest.mark.parametrize("text", ["[x]", "*", " [1]"])
+def test_a_row_that_begins_like_an_option_is_no_option(text: str) -> None:
+    assert "\n{}" + text.lstrip() in tex_text(pd.DataFrame({"model": [text]})).replace("{} ", "{}")
+
+
+def test_a_caption_ends_no_paragraph_and_is_not_cut() -> None:
+    text = tex_text(TABLE, caption="one\n\ntwo\tthree " + "x" * 900)
+    caption = next(line for line in text.splitlines() if line.startswith(r"\caption"))
+    assert caption.startswith(r"\caption{one  two three xxx")
+    assert len(caption) > 900
+
+
+@settings(max_examples=25)
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_text_becomes_a_document_and_latex_without_a_bare_special(text: str, column: str) -> None:
+    table = pd.DataFrame({f"a{column}": [f"b{text}"]})
+    opened = docx.Document(io.BytesIO(table_document(table, text)))
+    cells = [cell.text for one in opened.tables[0].rows for cell in one.cells]
+    assert [cell[0] for cell in cells] == ["a", "b"]
+    body = re.sub(r"\\[#%&{}$_]", "", tex_text(table, caption=text).partition(r"\caption")[2])
+    assert not re.search(r"[#%_\"<>|]", body.replace("$<$", "").replace("$>$", ""))
+    assert body.count("{") == body.count("}")
+    assert body.count("$") % 2 == 0
 
 
 def test_a_document_holds_the_same_table(tmp_path: Path) -> None:

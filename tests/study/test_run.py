@@ -40,6 +40,7 @@ def test_a_run_is_a_folder_of_files_that_say_the_same(study_file: Path) -> None:
     outcome = finish(work)
     run = contents(work.run.path)
     assert {"run.json", "metrics.json", "predictions.parquet", "report.html", "ledger.html"} <= set(run)
+    assert {"tables/performance.csv", "tables/comparisons.csv"} <= set(run)
     assert {"tables/models.csv", "tables/withheld.csv", "patients/index.html"} <= set(run)
     assert {"diagnosis.json", "tables/diagnosis.csv"} <= set(run)
     assert [one["model"] for one in json.loads(run["diagnosis.json"])] == ["late", "early"]
