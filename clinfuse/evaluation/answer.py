@@ -9,17 +9,16 @@ import numpy as np
 
 from clinfuse.errors import DataError
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import FEWEST, Counts, counts, metric_weights, predicted_statistic
+from clinfuse.evaluation.scores import FEWEST, Counts, counts, metric_draws, predicted_statistic
 from clinfuse.evaluation.statistics.intervals import (
     DRAWS,
     Estimate,
     bootstrap_p,
-    over_draws,
     percentile_estimate,
 )
 
 MARGIN = 0.05
-_FITTED = "Intervals are for these fitted models: models trained anew would differ more."
+_FITTED = "Intervals are for the models of these folds on new patients, with what shared training adds."
 
 
 @final
@@ -140,8 +139,8 @@ def paired_difference(
                 remedy="Compare models of one `compare`.",
             )
     one, other = predicted_statistic(first, metric), predicted_statistic(second, metric)
-    weights = metric_weights(metric, first, second, seed=seed, draws=draws)
-    drawn = over_draws(one, weights) - over_draws(other, weights)
+    resampling = metric_draws(metric, first, second, seed=seed, draws=draws)
+    drawn = resampling.draws(lambda weights: one(weights) - other(weights))
     whole = np.ones((1, len(first)))
     values = float(one(whole)[0]), float(other(whole)[0])
     return Difference(

@@ -16,10 +16,10 @@ from clinfuse.evaluation.statistics.intervals import (
     DRAWS,
     Estimate,
     auroc_score_interval,
-    bootstrap_interval,
     content_ranks,
     patient_weights,
 )
+from clinfuse.evaluation.statistics.resampling import SCALES, Resampling, corrected_variance
 from clinfuse.evaluation.statistics.statistic import statistic
 from clinfuse.evaluation.statistics.weighted import Statistic
 from clinfuse.synthetic.oracle import OracleScores
@@ -158,8 +158,8 @@ def _with_both(measured: Statistic, events: np.ndarray) -> Statistic:
     return strict
 
 
-def metric_weights(metric: str, *models: Predictions, seed: int = 0, draws: int = DRAWS) -> np.ndarray:
-    """Give the draws of patients that the interval of a metric is made from, float64 (draws, rows).
+def metric_draws(metric: str, *models: Predictions, seed: int = 0, draws: int = DRAWS) -> Resampling:
+    """Give the draws of patients that the interval of a metric is made from.
 
     Patients with and without events are drawn separately for AUROC and the calibration slope; together for all else,
     which moves with the prevalence. The draws depend on what was predicted and not on the keys of patients.
@@ -176,14 +176,21 @@ def metric_weights(metric: str, *models: Predictions, seed: int = 0, draws: int 
     content = [one.logits for one in sorted(models, key=lambda one: (one.models[0], str(one.withheld[0])))]
     columns = (first.repeat, first.fold, first.y_true, first.present, *content)
     ranks = content_ranks(first.patient, *columns)
-    return patient_weights(ranks, first.y_true, stratified=metric in _FREE_OF_PREVALENCE, draws=draws, seed=seed)
+    weights = patient_weights(ranks, first.y_true, stratified=metric in _FREE_OF_PREVALENCE, draws=draws, seed=seed)
+    return Resampling.of(weights, first.repeat, design_variance(first))
+
+
+def design_variance(predictions: Predictions) -> float:
+    """Give by how much cross-validation multiplies the variance of predictions of one model: see `Resampling`."""
+    return corrected_variance(predictions.repeat, predictions.fold, predictions.patient)
 
 
 def metric_interval(predictions: Predictions, metric: str, *, seed: int = 0, draws: int = DRAWS) -> Estimate:
-    """Give a metric of one model with its 95 % interval: a percentile bootstrap over `metric_weights`.
+    """Give a metric of one model with its 95 % interval: the patient bootstrap, corrected for cross-validation.
 
-    An AUROC of fewer than ``FEWEST`` patients of a class, or of 0 or 1, has the interval of
-    `clinfuse.evaluation.statistics.intervals.auroc_score_interval` instead.
+    It is an interval for the mean of the metric that the models of the folds have on new patients. An AUROC of fewer
+    than ``FEWEST`` patients of a class, or of 0 or 1, has the interval of
+    `clinfuse.evaluation.statistics.intervals.auroc_score_interval` instead, corrected alike.
 
     Raises
     ------
@@ -194,8 +201,14 @@ def metric_interval(predictions: Predictions, metric: str, *, seed: int = 0, dra
     if metric == "auroc":
         value = float(measured(np.ones((1, len(predictions))))[0])
         if np.isfinite(value) and (few_events(predictions) or value in (0, 1)):
-            return auroc_score_interval(value, *patients_compared(predictions))
-    return bootstrap_interval(measured, metric_weights(metric, predictions, seed=seed, draws=draws))
+            return score_interval(value, predictions)
+    drawn = metric_draws(metric, predictions, seed=seed, draws=draws)
+    return drawn.estimate(measured, scale=SCALES.get(metric, "plain"))
+
+
+def score_interval(value: float, predictions: Predictions) -> Estimate:
+    """Give an AUROC of few patients with the interval of its score, corrected for cross-validation."""
+    return auroc_score_interval(value, *patients_compared(predictions), variance=design_variance(predictions))
 
 
 def known_intervals(

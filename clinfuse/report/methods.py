@@ -48,7 +48,8 @@ def methods_text(
         "fills for missing sources included, was learned inside the training records of each fold.",
         f"Performance was estimated by {rounds}{folds}-fold cross-validation, stratified by outcome, with all records "
         f"of a patient in one fold{drawn}. All numbers are from held-out records. Intervals are 95 % bootstrap "
-        "intervals that draw patients, not records. In the table of models a single source is scored on the records "
+        "intervals that draw patients, not records, corrected for folds that share training patients (Nadeau and "
+        "Bengio 2003, doi:10.1023/A:1024068626366). In the table of models a single source is scored on the records "
         "that have it; where it is held against a fusion, it answers with its training prevalence for the others, so "
         "that both are judged on the same records.",
         "Huang S-C, Pareek A, Seyyedi S, Banerjee I, Lungren MP. Fusion of medical imaging and electronic health "

@@ -34,7 +34,8 @@ def remarks(comparison: Any) -> tuple[str, ...]:
     return (
         true_minus(str(found.records_text)),
         f"{comparison.declared.capitalize()}: {found.primary} against {found.comparator}. The interval is a 95 % "
-        f"paired bootstrap interval that draws patients; a gain below {number(float(found.margin))} would not matter.",
+        "paired bootstrap interval that draws patients, corrected for folds that share training patients; a gain below "
+        f"{number(float(found.margin))} would not matter.",
     )
 
 

@@ -94,7 +94,9 @@ def test_the_answer_says_on_which_records_it_was_made(comparison, cohort):
     assert answer.where_both.counts.records == 120 - lacking
     assert f"for the {lacking} without it, m0 answers with its training prevalence" in answer.records_text
     assert "same 120 records" in answer.text
-    assert answer.records_text.endswith("Intervals are for these fitted models: models trained anew would differ more.")
+    assert answer.records_text.endswith(
+        "Intervals are for the models of these folds on new patients, with what shared training adds."
+    )
 
 
 def test_where_the_single_modality_is_absent_it_answers_with_the_prevalence_of_its_fold(comparison):

@@ -5,7 +5,7 @@ import pytest
 from scipy import special
 
 from clinfuse.evaluation.answer import paired_difference
-from clinfuse.evaluation.scores import METRICS, few_events, metric_interval, metric_weights, predicted_statistic
+from clinfuse.evaluation.scores import METRICS, few_events, metric_draws, metric_interval, predicted_statistic
 from clinfuse.evaluation.statistics.intervals import over_draws
 
 
@@ -39,7 +39,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(predictions_of, metric):
     for seed in range(100):
         labels, logits = drawn(seed)
         one = predictions_of(labels, logits)
-        values = over_draws(predicted_statistic(one, metric), metric_weights(metric, one, seed=seed, draws=300))
+        values = over_draws(predicted_statistic(one, metric), metric_draws(metric, one, seed=seed, draws=300).weights)
         low, high = np.nanquantile(values, [0.025, 0.975])
         held += low <= truth <= high
     assert held >= 88

@@ -19,8 +19,8 @@ from clinfuse.evaluation.crossval import CrossValidation
 from clinfuse.evaluation.diagnosis.exchange import HeldOut, additive_logits, decided, held_out, shuffled
 from clinfuse.evaluation.diagnosis.reasons import reasons
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import both_classes, metric_interval, metric_weights, predicted_statistic
-from clinfuse.evaluation.statistics.intervals import Estimate, over_draws, percentile_estimate
+from clinfuse.evaluation.scores import both_classes, metric_draws, metric_interval, predicted_statistic
+from clinfuse.evaluation.statistics.intervals import Estimate
 
 SHUFFLES = 5
 _LEAST = 5
@@ -271,13 +271,11 @@ def _exchanged(cv: CrossValidation, folds: Sequence[HeldOut], name: str, seed: i
 def _lost(whole: Predictions, exchanged: Sequence[Predictions], seed: int) -> Estimate:
     """AUROC minus the mean AUROC of the exchanged predictions, with a paired interval."""
     first, *others = (predicted_statistic(one, "auroc") for one in (whole, *exchanged))
-    weights = metric_weights("auroc", whole, seed=seed, draws=_DRAWS)
-    once = np.ones((1, len(whole)))
 
     def lost(given: np.ndarray) -> np.ndarray:
         return first(given) - np.mean([other(given) for other in others], axis=0)
 
-    return percentile_estimate(float(lost(once)[0]), over_draws(lost, weights))
+    return metric_draws("auroc", whole, seed=seed, draws=_DRAWS).estimate(lost)
 
 
 def _interaction(cv: CrossValidation, folds: Sequence[HeldOut], seed: int) -> Interaction:

@@ -94,7 +94,7 @@ def over_patients(
     dropped, metric, rates
         As for `expected`.
     weights : ndarray of float64, (draws, rows)
-        From `clinfuse.evaluation.scores.metric_weights`.
+        Of a `clinfuse.evaluation.statistics.resampling.Resampling`.
     """
     sets = sets_left(found, dropped)
     measured = _measured(found, np.repeat(sets[:, None], len(found), axis=1), metric)

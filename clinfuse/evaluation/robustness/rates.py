@@ -15,8 +15,9 @@ from clinfuse.evaluation.crossval import CrossValidation
 from clinfuse.evaluation.robustness.absence import record_uniforms
 from clinfuse.evaluation.robustness.curves import Curve, expected, over_patients, under_mask
 from clinfuse.evaluation.robustness.decisions import Decisions, decisions, places
-from clinfuse.evaluation.scores import few_events, metric_interval, metric_weights, patients_compared
-from clinfuse.evaluation.statistics.intervals import Estimate, auroc_score_interval, percentile_estimate
+from clinfuse.evaluation.scores import few_events, metric_draws, metric_interval, score_interval
+from clinfuse.evaluation.statistics.intervals import Estimate, percentile_estimate
+from clinfuse.evaluation.statistics.resampling import SCALES, Resampling, Scale
 
 RATES = tuple(round(0.1 * step, 1) for step in range(10))
 MASKS = 20
@@ -257,7 +258,8 @@ class _Sweep:
     def curve(self, name: str, dropped: tuple[str, ...], metric: str, baseline: str) -> RateCurve:
         one, found = self.models[name], self.found[name]
         own = _shared(found, dropped)
-        drawn = over_patients(found, own, metric, self.rates, self._weights(metric, found))
+        scale = SCALES.get(metric, "plain")
+        drawn = self._drawn(found, own, metric, self._resampling(metric, found), scale)
         gains: tuple[Estimate, ...] = (Estimate(0.0, 0.0, 0.0),) * len(self.rates)
         if baseline and baseline != name:
             gains = self._advantage(found, self.found[baseline], dropped, metric)
@@ -280,25 +282,36 @@ class _Sweep:
         together = len(dropped) == len(found.rows.modalities)
         return RateCurve(name, one.taxonomy, dropped, together, metric, one.hide, tuple(points), area)
 
-    def _weights(self, metric: str, *found: Decisions) -> np.ndarray:
-        return metric_weights(metric, *(one.rows for one in found), seed=self.seed, draws=_DRAWS)
+    def _resampling(self, metric: str, *found: Decisions) -> Resampling:
+        return metric_draws(metric, *(one.rows for one in found), seed=self.seed, draws=_DRAWS)
+
+    def _drawn(
+        self, found: Decisions, dropped: tuple[str, ...], metric: str, resampling: Resampling, scale: Scale
+    ) -> np.ndarray:
+        """The exact mean over all masks for every draw of patients, float64 (draws, rates)."""
+        whole, at, drawn = (
+            over_patients(found, dropped, metric, self.rates, weights)
+            for weights in (resampling.everything, resampling.singles, resampling.weights)
+        )
+        columns = zip(whole[0], at.T, drawn.T, strict=True)
+        return np.stack([resampling.spread(float(one), *several, scale=scale) for one, *several in columns], axis=1)
 
     def _estimate(self, found: Decisions, metric: str, rate: float, value: float, drawn: np.ndarray) -> Estimate:
         """At rate 0 the interval that the same number has on every other page."""
         if rate == 0:
             return metric_interval(found.rows, metric, seed=self.seed)
         if metric == "auroc" and few_events(found.rows):
-            return auroc_score_interval(value, *patients_compared(found.rows))
+            return score_interval(value, found.rows)
         return percentile_estimate(value, drawn)
 
     def _advantage(
         self, found: Decisions, other: Decisions, dropped: tuple[str, ...], metric: str
     ) -> tuple[Estimate, ...]:
-        weights = self._weights(metric, found, other)
+        resampling = self._resampling(metric, found, other)
         sides: list[tuple[Curve, np.ndarray]] = []
         for one in (found, other):
             shared = _shared(one, dropped)
-            drawn = over_patients(one, shared, metric, self.rates, weights)
+            drawn = self._drawn(one, shared, metric, resampling, "plain")
             sides.append((expected(one, shared, metric, self.rates), drawn))
         (mine, ours), (theirs, against) = sides
         return tuple(

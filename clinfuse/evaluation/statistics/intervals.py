@@ -282,7 +282,7 @@ def auroc_interval(value: float, positives: int, negatives: int, *, level: float
 
 
 def auroc_score_interval(
-    value: float, positives: Sequence[int], negatives: Sequence[int], *, level: float = 0.95
+    value: float, positives: Sequence[int], negatives: Sequence[int], *, variance: float = 1.0, level: float = 0.95
 ) -> Estimate:
     """Give an AUROC with the limits at which it would lie just within reach: never of no width, never beyond 0 and 1.
 
@@ -296,6 +296,8 @@ def auroc_score_interval(
         Share of the pairs of all folds that are in the right order.
     positives, negatives : sequence of int
         Patients of each class in each fold; only those of one fold are compared.
+    variance : float
+        By which V is multiplied: 1, or that of `clinfuse.evaluation.statistics.resampling.corrected_variance`.
     level : float
 
     Raises
@@ -317,7 +319,7 @@ def auroc_score_interval(
     if not 0 <= value <= 1 or first.shape != second.shape or (first < 0).any() or (second < 0).any() or pairs == 0:
         _refuse("PROPORTION_COUNTS", "an AUROC within 0 and 1 and records of both classes", "other numbers", _COUNTS)
     shared = float((first * second * ((first + second) / 2 - 1)).sum())
-    squared = float(stats.norm.ppf((1 + level) / 2)) ** 2
+    squared = float(stats.norm.ppf((1 + level) / 2)) ** 2 * variance
 
     def beyond(limit: float) -> float:
         spread = pairs + shared * ((1 - limit) / (2 - limit) + limit / (1 + limit))

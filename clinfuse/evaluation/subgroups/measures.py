@@ -10,15 +10,14 @@ from typing import final
 import numpy as np
 
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import FEWEST, metric_weights, patients_compared, predicted_statistic
+from clinfuse.evaluation.scores import FEWEST, design_variance, metric_draws, predicted_statistic, score_interval
 from clinfuse.evaluation.statistics.intervals import (
     DRAWS,
     Estimate,
-    auroc_score_interval,
-    over_draws,
     percentile_estimate,
     proportion_interval,
 )
+from clinfuse.evaluation.statistics.resampling import Resampling, Scale
 from clinfuse.evaluation.statistics.statistic import statistic
 from clinfuse.evaluation.statistics.weighted import Statistic, restricted, weighted_share
 
@@ -65,9 +64,11 @@ class Draws:
         self._predictions = predictions
         self._threshold = threshold
         # Patients with and without events are drawn separately for what does not move with the prevalence.
-        stratified = metric_weights("auroc", predictions, seed=seed, draws=draws)
-        free = metric_weights("brier", predictions, seed=seed, draws=draws)
-        self._weights = {name: stratified if name in ("auroc", "calibration_slope") else free for name in MEASURES}
+        stratified = metric_draws("auroc", predictions, seed=seed, draws=draws)
+        free = metric_draws("brier", predictions, seed=seed, draws=draws)
+        self._resampling: dict[str, Resampling] = {
+            name: stratified if name in ("auroc", "calibration_slope") else free for name in MEASURES
+        }
 
     def measured(self, rows: np.ndarray) -> dict[str, Measured]:
         """Give every measure of some rows, bool (rows,), that has a value in most draws."""
@@ -75,9 +76,10 @@ class Draws:
         found = {}
         for name, measure in self._statistics(part).items():
             value = float(measure(np.ones((1, len(part))))[0])
-            drawn = over_draws(restricted(measure, rows), self._weights[name])
+            among = restricted(measure, rows)
+            drawn = self._resampling[name].draws(among)
             if math.isfinite(value) and np.isfinite(drawn).mean() >= _DEFINED:
-                found[name] = self._with_interval(name, part, value, drawn)
+                found[name] = self._with_interval(name, part, among, drawn)
         return found
 
     def _statistics(self, part: Predictions) -> dict[str, Statistic]:
@@ -91,16 +93,19 @@ class Draws:
             found |= {name: predicted_statistic(part, name) for name in ("auroc", "calibration_slope")}
         return {name: found[name] for name in MEASURES if name in found}
 
-    @staticmethod
-    def _with_interval(name: str, part: Predictions, value: float, drawn: np.ndarray) -> Measured:
+    def _with_interval(self, name: str, part: Predictions, among: Statistic, drawn: np.ndarray) -> Measured:
         event = part.y_true == 1
         people = [len(np.unique(part.patient[side])) for side in (event, ~event)]
+        resampling = self._resampling[name]
+        value = float(among(resampling.everything)[0])
         if name == "auroc" and (min(people) < FEWEST or value in (0, 1)):
-            return Measured(auroc_score_interval(value, *patients_compared(part)), drawn, by_draws=False)
+            return Measured(score_interval(value, part), drawn, by_draws=False)
         if name in _RATES and value in (0, 1):
-            trials = people[0] if name == "sensitivity" else people[1]
+            # So many patients of one held-out set would know as much.
+            trials = max(1, round((people[0] if name == "sensitivity" else people[1]) / design_variance(part)))
             return Measured(proportion_interval(round(value * trials), trials), drawn, by_draws=False)
-        return Measured(percentile_estimate(value, drawn), drawn, by_draws=True)
+        scale: Scale = "plain" if name == "calibration_slope" else "logit"
+        return Measured(resampling.estimate(among, scale=scale), drawn, by_draws=True)
 
 
 def gap(name: str, first: Mapping[str, Measured], second: Mapping[str, Measured]) -> list[Estimate]:
