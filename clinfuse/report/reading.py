@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from clinfuse.evaluation.measures.curves import calibration_curve
 from clinfuse.report import figures
 from clinfuse.report.canvas import Picture
 from clinfuse.report.figures import Estimate
@@ -16,7 +17,6 @@ from clinfuse.report.html import interval, number
 from clinfuse.report.typeset import true_minus
 
 _VERDICT = re.compile(r"^(yes|no|cannot tell)\b\.?", re.IGNORECASE)
-_GROUPS = 10
 _MOST_SUBSETS = 14
 
 
@@ -89,12 +89,11 @@ def calibration_pictures(comparison: Any) -> tuple[Picture, ...]:
     chosen = declared(comparison)
     held = comparison.predictions.select(model=chosen, withheld="", repeat=0)
     known = np.asarray(held.y_true) >= 0
-    risks, outcomes = np.asarray(held.probabilities)[known, -1], np.asarray(held.y_true)[known] == 1
-    order = np.argsort(risks, kind="stable")
-    groups = [group for group in np.array_split(order, _GROUPS) if len(group)]
-    said, seen = (np.array([float(what[group].mean()) for group in groups]) for what in (risks, outcomes))
-    sizes = np.array([len(group) for group in groups])
-    return (figures.calibration(said, seen, sizes, name=chosen),) if groups else ()
+    if not known.any():
+        return ()
+    risks, outcomes = np.asarray(held.probabilities)[known, -1], np.asarray(held.y_true)[known]
+    curve = calibration_curve(outcomes, risks, patients=np.asarray(held.patient)[known])
+    return (figures.calibration(curve.predicted, curve.observed, curve.counts, name=chosen),)
 
 
 def loss_curves(comparison: Any) -> dict[str, list[tuple[float, float]]]:

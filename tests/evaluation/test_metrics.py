@@ -146,13 +146,18 @@ def test_predictive_values_at_another_prevalence():
 def test_the_threshold_keeps_the_specificity_that_was_asked_for(seed, specificity):
     labels, scores = random_scores(seed)
     threshold = m.threshold_at_specificity(labels, scores, specificity)
-    negative = scores[labels == 0]
-    assert np.mean(negative <= threshold) >= specificity - 1e-9
-    lower = negative[negative < threshold]
-    if len(lower):
-        assert np.mean(negative <= lower.max()) < specificity
-    expected = np.mean(scores[labels == 1] > threshold)
+    assert m.specificity(labels, scores, threshold=threshold) >= specificity - 1e-9
+    spared = scores[(labels == 0) & (scores < threshold)]
+    if len(spared):
+        assert m.specificity(labels, scores, threshold=spared.max()) < specificity
+    expected = m.recall(labels, scores, threshold=threshold)
     assert m.sensitivity_at_specificity(labels, scores, specificity) == pytest.approx(expected)
+    # And the reverse.
+    threshold = m.threshold_at_sensitivity(labels, scores, specificity)
+    assert m.recall(labels, scores, threshold=threshold) >= specificity - 1e-9
+    assert m.recall(labels, scores, threshold=np.nextafter(threshold, np.inf)) < specificity
+    expected = m.specificity(labels, scores, threshold=threshold)
+    assert m.specificity_at_sensitivity(labels, scores, specificity) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +169,20 @@ def test_the_threshold_keeps_the_specificity_that_was_asked_for(seed, specificit
         ("METRIC_SHAPE", lambda: m.auroc([], [])),
         ("METRIC_LABELS", lambda: m.brier([0, 2], [0.1, 0.2])),
         ("METRIC_LABELS", lambda: m.log_loss([0, 5], np.full((2, 3), 1 / 3))),
-        ("METRIC_NAME", lambda: statistic("accuracy", [0, 1], [0, 1])),
+        ("METRIC_NAME", lambda: statistic("goodness", [0, 1], [0, 1])),
+        ("METRIC_THRESHOLD", lambda: m.accuracy([0, 1], [0.1, 0.9])),
+        ("METRIC_THRESHOLD", lambda: m.accuracy([0, 1], [0.1, 0.9], threshold=[0.5, 0.5, 0.5])),
+        ("METRIC_THRESHOLD", lambda: m.accuracy([0, 1, 2], np.eye(3), threshold=0.5)),
+        ("METRIC_THRESHOLD", lambda: statistic("sensitivity_at_specificity", [0, 1], [0.1, 0.9])),
+        ("METRIC_THRESHOLD", lambda: m.sensitivity_at_specificity([0, 1], [0.1, 0.9], 1.5)),
+        ("METRIC_THRESHOLD", lambda: m.ppv([0, 1], [0, 1], prevalence=1.0)),
+        ("METRIC_LABELS", lambda: m.accuracy([0.5, 1], [0, 1])),
+        ("METRIC_LABELS", lambda: m.binary_labels(["a", "b"], positive="c")),
+        ("METRIC_CLASSES", lambda: m.recall([0, 0], [0, 1])),
+        ("METRIC_CLASSES", lambda: m.roc_curve([0, 1], [0.1, 0.9], folds=[0, 1])),
+        ("METRIC_CLASSES", lambda: m.threshold_at_sensitivity([0, 0], [0.1, 0.9], 0.5)),
+        ("METRIC_SHAPE", lambda: m.confusion_matrix([0, 1], [0])),
+        ("METRIC_SHAPE", lambda: m.accuracy(np.eye(2, dtype=int), [0, 1])),
         ("METRIC_THRESHOLD", lambda: m.net_benefit([0, 1], [0.1, 0.9], 1.0)),
         ("METRIC_CLASSES", lambda: m.predictive_values(0.0, 1.0, 0.5)),
     ],

@@ -8,7 +8,6 @@ from typing import Any, NoReturn, final
 import numpy as np
 
 from clinfuse.errors import DataError
-from clinfuse.evaluation.metrics import threshold_at_specificity
 from clinfuse.evaluation.robustness.absence import record_uniforms
 from clinfuse.evaluation.statistics.intervals import Estimate, bootstrap
 from clinfuse.evaluation.statistics.statistic import statistic
@@ -108,8 +107,8 @@ def limit_at(untouched: np.ndarray, specificity: float) -> float:
     """
     if len(untouched) == 0:
         _refuse("records to take a threshold from", "none")
-    labels = np.append(np.zeros(len(untouched)), 1)
-    return threshold_at_specificity(labels, np.append(untouched, untouched.max()), specificity)
+    needed = int(np.ceil(specificity * len(untouched) - 1e-9))
+    return float(np.sort(untouched)[needed - 1]) if needed > 0 else float("-inf")
 
 
 def mismatch(

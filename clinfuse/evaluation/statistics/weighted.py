@@ -52,10 +52,14 @@ class _RankPlan:
         self.starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         self.positive = labels[self.rows] == 1
 
-    def pairs(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def sides(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of positive and of other records at each score, rising; float64 (draws, scores) each."""
         ordered = weights[:, self.rows]
         positive = np.add.reduceat(np.where(self.positive, ordered, 0.0), self.starts, axis=1)
-        negative = np.add.reduceat(np.where(self.positive, 0.0, ordered), self.starts, axis=1)
+        return positive, np.add.reduceat(np.where(self.positive, 0.0, ordered), self.starts, axis=1)
+
+    def pairs(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        positive, negative = self.sides(weights)
         below = np.cumsum(negative, axis=1) - negative
         won = (positive * (below + negative / 2)).sum(1)
         return won, positive.sum(1) * negative.sum(1)
@@ -80,6 +84,30 @@ def weighted_auprc(labels: np.ndarray, scores: np.ndarray, folds: np.ndarray) ->
             total += (positive * precision).sum(1)
             events += positive.sum(1)
         return _ratio(total, events)
+
+    return statistic
+
+
+def weighted_sensitivity(labels: np.ndarray, scores: np.ndarray, folds: np.ndarray, specificity: float) -> Statistic:
+    """Give the sensitivity at the lowest threshold that keeps a specificity, found in each fold of each draw.
+
+    A fold without records of both classes in a draw has no part in it.
+    """
+    plans = [_RankPlan(labels, scores, np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        found = np.zeros(len(weights))
+        events = np.zeros(len(weights))
+        for plan in plans:
+            positive, negative = plan.sides(weights)
+            here, others = positive.sum(1), negative.sum(1)
+            kept = np.cumsum(negative, axis=1) >= specificity * others[:, None] - 1e-9
+            # Called is what lies above the first score at which enough of the others are spared.
+            above = np.cumsum(kept, axis=1) > (1 if specificity > 0 else 0)
+            both = (here > 0) & (others > 0)
+            found += np.where(both, (positive * above).sum(1), 0.0)
+            events += np.where(both, here, 0.0)
+        return _ratio(found, events)
 
     return statistic
 
