@@ -114,6 +114,8 @@ class Cohort(RecordColumns):
         task: Task = "binary",
         sites: Sequence[str] | None = None,
         attributes: pd.DataFrame | None = None,
+        times: Any = None,
+        splits: Sequence[str] | None = None,
     ) -> Cohort:
         """A cohort of arrays that are already prepared; they are copied.
 
@@ -134,6 +136,9 @@ class Cohort(RecordColumns):
         task : {"binary", "multiclass", "multilabel"}
         sites : sequence of str, optional
         attributes : DataFrame, optional
+        times : array of datetime64 or of texts such as ``"2021-03-01"``, (records,), optional
+        splits : sequence of str, optional
+            ``"train"``, ``"test"`` or empty text.
 
         Raises
         ------
@@ -144,6 +149,7 @@ class Cohort(RecordColumns):
             ``ARRAY_KINDS``, ``MODALITY_KIND``, ``MODALITY_SHAPE``.
         """
         records = array_records(labels, record_ids, patient_ids, tuple(classes), task, sites, attributes)
+        records = records.dated(times).divided(splits)
         store = array_store(records, arrays, kinds, present)
         return cls(store, np.arange(len(records)), tuple(m.name for m in store.modalities))
 

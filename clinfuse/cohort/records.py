@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ class RecordTable:
     times : ndarray of datetime64[s], (records,)
         Index time, NaT where the records table has none.
     splits : ndarray of str, (records,)
-        Side of a split that was declared beforehand; empty text, for no file can declare one yet.
+        Side of a split that was declared beforehand: ``"train"``, ``"test"``, or empty text.
     attributes : DataFrame, (records, columns)
         Declared subgroup columns, one row per record in the same order.
 
@@ -81,6 +81,26 @@ class RecordTable:
 
     def __len__(self) -> int:
         return len(self.record_ids)
+
+    def dated(self, times: Any) -> RecordTable:
+        """The same records with index times, datetime64 or ISO texts; unchanged for None."""
+        if times is None:
+            return self
+        try:
+            found = np.array(times, dtype="datetime64[s]")
+        except (TypeError, ValueError):
+            raise DataError(
+                "INDEX_TIME",
+                place="times",
+                rule="times as datetime64, or as 2021-03-01",
+                found="another form",
+                remedy="Correct times.",
+            ) from None
+        return replace(self, times=found)
+
+    def divided(self, splits: Sequence[str] | None) -> RecordTable:
+        """The same records with the sides of a split; unchanged for None."""
+        return self if splits is None else replace(self, splits=np.array([str(side) for side in splits], dtype=object))
 
 
 @final

@@ -11,7 +11,7 @@ import numpy as np
 
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import few_events, predicted_statistic
+from clinfuse.evaluation.scores import both_classes, few_events, predicted_statistic
 
 
 @final
@@ -93,8 +93,9 @@ def chosen_single(singles: Mapping[str, Predictions], modality: Mapping[str, str
         worth: dict[str, tuple[bool, float]] = {}
         for name, one in singles.items():
             others = one.rows((one.repeat == repeat) & (one.fold != fold))
-            if len(others) == 0:
-                _refuse("named in advance where there is one fold only", "no name")
+            if not both_classes(others):
+                _refuse("named in advance where no other fold holds every class", "no name")
+            # A fold without a class compares no pair, so it has no say in the choice.
             value = float(predicted_statistic(others, "auroc")(np.ones((1, len(others))))[0])
             worth[name] = (not few_events(others.rows(_present(others, modality[name]))), value)
         best = max(worth, key=lambda name: worth[name])

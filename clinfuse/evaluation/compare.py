@@ -16,8 +16,9 @@ from clinfuse.errors import ConfigError
 from clinfuse.evaluation.answer import Answer, Difference, decide, paired_difference
 from clinfuse.evaluation.before_after import calibration_table
 from clinfuse.evaluation.best_single import Comparator, chosen_single, named_single
-from clinfuse.evaluation.crossval import CrossValidation, Running, run_models, silent
-from clinfuse.evaluation.folds import Scheme
+from clinfuse.evaluation.crossval import CrossValidation, Running, run_models, scheme_from, silent
+from clinfuse.evaluation.folds import Scheme, deal, scored
+from clinfuse.evaluation.partition import Splits
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import MetricRow, Reachable, counts, metric_rows
 from clinfuse.evaluation.statistics.significance import adjusted_p
@@ -128,6 +129,7 @@ class Comparison:
             for name, one in self.differences.items()
             if one.value < -_COSTS
         ]
+        said += self.models[self.primary].splits.notices
         if self.changed_after:
             said.insert(0, f"Changed when results could already be seen: {', '.join(self.changed_after)}.")
         return tuple(said)
@@ -267,7 +269,8 @@ def compare(
     folds, repeats, seed, workers, results
         As for `clinfuse.cross_validate`. All predictions are also written to ``predictions.parquet`` there.
     **asked
-        ``primary``, ``best_single``, ``validation``, ``redo``, ``progress``, ``changed_after``: see `Asked`.
+        ``primary``, ``best_single``, ``validation``, ``share``, ``since``, ``redo``, ``progress``, ``changed_after``:
+        see `Asked`.
 
     Returns
     -------
@@ -301,9 +304,9 @@ def compare(
     if best_single not in (CHOSEN_INSIDE, *cohort.names, *models):
         _refuse("BEST_SINGLE", f"must be '{CHOSEN_INSIDE}' or one of {', '.join(cohort.names)}", "best_single")
     everyone = {**_singles(cohort, models, models[primary]), **models}
-    scheme = Scheme(validation=asked.get("validation", "folds"), folds=folds, repeats=repeats, seed=seed)
-    if scheme.validation == "holdout" and best_single == CHOSEN_INSIDE:
-        _refuse("BEST_SINGLE", "must be named in advance where there is one fold only", "best_single")
+    scheme = scheme_from(asked, folds=folds, repeats=repeats, seed=seed)
+    if best_single == CHOSEN_INSIDE:
+        _check_choice(cohort, scheme)
     running: Running = {"redo": asked.get("redo", False), "progress": asked.get("progress", silent)}
     crossed = run_models(cohort, everyone, scheme, workers=workers, results=results, **running)
     comparison = Comparison(
@@ -317,6 +320,18 @@ def compare(
     if results is not None:
         _write(comparison, Path(results))
     return comparison
+
+
+def _check_choice(cohort: Cohort, scheme: Scheme) -> None:
+    """Refuse to choose the best single modality in other folds where there are none that could compare it."""
+    if scheme.single:
+        _refuse("BEST_SINGLE", "must be named in advance where there is one fold only", "best_single")
+    if scheme.validation == "sites":
+        records = scored(cohort)
+        if Splits.of(records, scheme, deal(records, scheme)).two_sided() < 2:
+            _refuse(
+                "BEST_SINGLE", "must be named in advance where fewer than two sites hold both classes", "best_single"
+            )
 
 
 def _written(p: float) -> str:

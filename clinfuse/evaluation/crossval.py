@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, final
 
@@ -13,6 +14,8 @@ from sklearn.base import clone
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError, TrainingError
 from clinfuse.evaluation.folds import Fold, Scheme, Validation, deal, scored, settings_of
+from clinfuse.evaluation.partition import FILE_NAME as SPLITS
+from clinfuse.evaluation.partition import Splits
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.running.engine import Job, Progress, check_names, run_jobs, task_folders
 from clinfuse.evaluation.running.fitting import Fitted, one_thread_each, predict_task
@@ -29,7 +32,9 @@ class Running(TypedDict, total=False):
 
     Parameters
     ----------
-    validation : {"folds", "holdout"}
+    validation : {"folds", "holdout", "sites", "temporal", "column"}
+    share : float
+    since : str
         See `clinfuse.evaluation.folds.Scheme`.
     redo : bool
         Whether tasks in the results folder that are damaged or of another study are done again.
@@ -38,6 +43,8 @@ class Running(TypedDict, total=False):
     """
 
     validation: Validation
+    share: float
+    since: str
     redo: bool
     progress: Progress
 
@@ -108,6 +115,11 @@ class CrossValidation:
         self.weighing = {place: np.array(task.about["weighing"]) for place, task in self._tasks.items()}
         self.at_hand = all(task.fitted is not None or task.about["stored"] for task in self._tasks.values())
 
+    @cached_property
+    def splits(self) -> Splits:
+        """Who was trained on and tested in which fold, by key, with a hash; also in ``splits.json`` of the results."""
+        return Splits.of(self.cohort, self.scheme, list(self.folds.values()))
+
     @property
     def model(self) -> str:
         """Name of the model."""
@@ -126,7 +138,7 @@ class CrossValidation:
         Raises
         ------
         DataError
-            ``RECORD_UNKNOWN``: not of this cohort. ``RECORD_TRAINED``: a holdout split trained on it.
+            ``RECORD_UNKNOWN``: not of this cohort. ``RECORD_TRAINED``: it was trained on, or on no side.
             ``REPEAT_UNKNOWN``.
         TrainingError
             ``STORE_REFIT``: a model that could not be stored did not say the same when fitted again.
@@ -147,8 +159,8 @@ class CrossValidation:
             "RECORD_TRAINED",
             place=f"record {self.cohort.keys[row]}",
             rule="a record must have been held out",
-            found="one of the training part of a holdout split",
-            remedy="Ask for a record of the test part, or cross-validate with folds.",
+            found="one that was trained on, or on no side",
+            remedy="Ask for a record that was tested, or cross-validate with folds.",
         )
 
     def _row(self, record: str) -> int:
@@ -265,9 +277,10 @@ def cross_validate(
         Processes over folds; the results are the same bits for any number. With more than one, a script needs
         ``if __name__ == "__main__":``.
     results : path, optional
-        Folder in which every finished task is kept; the same call later goes on from there.
+        Folder in which every finished task is kept, and ``splits.json``: who was trained on and tested, by key. The
+        same call later goes on from there.
     **running
-        ``validation``, ``redo``, ``progress``: see `Running`.
+        ``validation``, ``share``, ``since``, ``redo``, ``progress``: see `Running`.
 
     Returns
     -------
@@ -278,9 +291,9 @@ def cross_validate(
     ConfigError
         ``SCHEME_VALUE``, ``WORKERS``, ``SETTING_UNKNOWN``.
     DataError
-        ``LABELS_NONE``, ``LENGTH_LEAK``, ``SPLIT_PATIENTS``, ``SPLIT_CLASSES``.
+        ``LABELS_NONE``, ``LENGTH_LEAK``, and what the functions of `clinfuse.splits` raise, before anything is trained.
     StorageError
-        ``TASK_DAMAGED``, ``TASK_FOREIGN``, ``TASK_WRITE``.
+        ``TASK_DAMAGED``, ``TASK_FOREIGN``, ``TASK_WRITE``, ``SPLITS_WRITE``.
     LockedError
         ``FOLD_LOCKED``.
     TrainingError
@@ -297,10 +310,22 @@ def cross_validate(
     >>> len(result.predictions), len(result.classifiers)
     (24, 3)
     """
-    validation = running.get("validation", "folds")
-    scheme = Scheme(validation=validation, folds=folds, repeats=repeats, seed=seed)
+    scheme = scheme_from(running, folds=folds, repeats=repeats, seed=seed)
     name = type(model).__name__
     return run_models(cohort, {name: model}, scheme, workers=workers, results=results, **running)[name]
+
+
+def scheme_from(running: Running, *, folds: int, repeats: int, seed: int) -> Scheme:
+    """Give the scheme that the arguments of a cross-validation describe."""
+    usual = Scheme()
+    return Scheme(
+        validation=running.get("validation", usual.validation),
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        share=running.get("share", usual.share),
+        since=running.get("since", usual.since),
+    )
 
 
 def run_models(
@@ -340,6 +365,8 @@ def run_models(
         kept = {name: folders[fold.repeat, fold.number, name] for name in models} if folders else {}
         jobs.append(Job(view(records, fold), models, fold, scheme, kept))
     fitted = run_jobs(jobs, workers=workers, redo=running.get("redo", False), progress=running.get("progress", silent))
+    if results is not None:
+        Splits.of(records, scheme, dealt).to_json(Path(results) / SPLITS)
     result = {}
     for name in models:
         tasks = {(job.fold.repeat, job.fold.number): _task(job, name, fitted) for job in jobs}

@@ -1,9 +1,11 @@
-"""Who is tested where: folds by patient, repeated, or one holdout split."""
+"""Who is tested where: folds by patient, repeated; one holdout split; site by site, by time, or as declared."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, final
 
 import numpy as np
@@ -11,9 +13,11 @@ import numpy as np
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.training.seeds import derived_seed
-from clinfuse.training.splits import holdout, patient_folds
+from clinfuse.training.splits import column_split, holdout, patient_folds, site_folds, temporal_split
 
-Validation = Literal["folds", "holdout"]
+Validation = Literal["folds", "holdout", "sites", "temporal", "column"]
+VALIDATIONS: tuple[Validation, ...] = ("folds", "holdout", "sites", "temporal", "column")
+_DRAWN = ("folds", "holdout")
 _SEEDS = 2**31
 _HELD_BACK = 0.15 / 0.85
 
@@ -25,11 +29,18 @@ class Scheme:
 
     Parameters
     ----------
-    validation : {"folds", "holdout"}
-        Every patient is tested once per repeat; or once and for all 15 % are, and 85 % are trained on (of which a
-        network with ``patience`` keeps 15 % of the whole back, so 70 / 15 / 15).
+    validation : {"folds", "holdout", "sites", "temporal", "column"}
+        ``"folds"``: every patient is tested once per repeat. ``"holdout"``: once and for all 15 % are, and 85 % are
+        trained on (of which a network with ``patience`` keeps 15 % of the whole back, so 70 / 15 / 15). ``"sites"``:
+        each site is left out in turn. ``"temporal"``: patients who came last are tested. ``"column"``: those that
+        `Cohort.splits` says are. See `clinfuse.splits`.
     folds, repeats : int
+        ``repeats`` more than 1 only where patients are drawn: folds and holdout.
     seed : int
+    share : float
+        About what share of the patients is tested, by time.
+    since : str
+        Or the first day that is tested, as ``"2021-01-01"``.
 
     Raises
     ------
@@ -46,16 +57,29 @@ class Scheme:
     folds: int = 5
     repeats: int = 1
     seed: int = 0
+    share: float = 0.25
+    since: str = ""
 
     def __post_init__(self) -> None:
-        if self.validation not in ("folds", "holdout"):
-            self._refuse("validation", "folds or holdout")
+        if self.validation not in VALIDATIONS:
+            self._refuse("validation", f"one of {', '.join(VALIDATIONS)}")
         if not (isinstance(self.folds, int) and self.folds >= 2):
             self._refuse("folds", "a whole number of at least 2")
         if not (isinstance(self.repeats, int) and self.repeats >= 1):
             self._refuse("repeats", "a whole number of at least 1")
+        if self.repeats > 1 and self.validation not in _DRAWN:
+            self._refuse("repeats", "1 where nothing is drawn: by site, by time or by column")
         if not isinstance(self.seed, int):
             self._refuse("seed", "a whole number")
+        if not 0 < self.share < 1:
+            self._refuse("share", "a number between 0 and 1")
+        if self.since and not _is_time(self.since):
+            self._refuse("since", 'a day such as "2021-01-01"')
+
+    @property
+    def single(self) -> bool:
+        """Whether there is one division only, so that no other fold could choose anything."""
+        return self.validation not in ("folds", "sites")
 
     @staticmethod
     def _refuse(name: str, rule: str) -> None:
@@ -74,12 +98,15 @@ class Fold:
     repeat, number : int
     train, test : ndarray of int64
         Rows of the cohort of labelled records sorted by id.
+    site : str
+        The site that is left out; empty text where none is.
     """
 
     repeat: int
     number: int
     train: np.ndarray
     test: np.ndarray
+    site: str = ""
 
     @property
     def name(self) -> str:
@@ -140,19 +167,39 @@ def deal(cohort: Cohort, scheme: Scheme) -> list[Fold]:
     Raises
     ------
     DataError
-        As of `clinfuse.training.splits.patient_folds`.
+        As of the functions of `clinfuse.splits`.
     """
-    result = []
-    for repeat in range(scheme.repeats):
-        seed = derived_seed(scheme.seed, "repeat", repeat) % _SEEDS
-        people = (cohort.labels, cohort.groups, cohort.record_ids)
-        if scheme.validation == "holdout":
-            train, validation, test = holdout(*people, seed=seed)
-            result.append(Fold(repeat, 0, np.sort(np.concatenate([train, validation])), test))
-            continue
-        for number, (train, test) in enumerate(patient_folds(*people, folds=scheme.folds, seed=seed)):
-            result.append(Fold(repeat, number, train, test))
-    return result
+    return [
+        Fold(repeat, number, *sides, site=site)
+        for repeat in range(scheme.repeats)
+        for number, (site, sides) in enumerate(_divisions(cohort, scheme, repeat))
+    ]
+
+
+def _divisions(cohort: Cohort, scheme: Scheme, repeat: int) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+    """Training and test rows of every fold of a repeat, with the site that is left out."""
+    labels, groups = np.asarray(cohort.labels), np.asarray(cohort.groups)
+    seed = derived_seed(scheme.seed, "repeat", repeat) % _SEEDS
+    if scheme.validation == "sites":
+        yield from site_folds(labels, groups, cohort.sites).items()
+    elif scheme.validation == "temporal":
+        yield "", temporal_split(labels, groups, cohort.times, share=scheme.share, since=scheme.since)
+    elif scheme.validation == "column":
+        yield "", column_split(labels, groups, cohort.splits)
+    elif scheme.validation == "holdout":
+        train, validation, test = holdout(labels, groups, cohort.record_ids, seed=seed)
+        yield "", (np.sort(np.concatenate([train, validation])), test)
+    else:
+        for sides in patient_folds(labels, groups, cohort.record_ids, folds=scheme.folds, seed=seed):
+            yield "", sides
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def settings_of(model: Any, fold: Fold, scheme: Scheme) -> dict[str, Any]:

@@ -7,14 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from clinfuse.errors import DataError
+from clinfuse.training.deal import deal_patients
+from clinfuse.training.fixed_splits import column_split, site_folds, temporal_split
 from clinfuse.training.seeds import derived_seed
+from clinfuse.training.sides import check_classes, fewest_patients, lacks_class, refuse
+
+__all__ = ["column_split", "holdout", "patient_folds", "site_folds", "temporal_split"]
 
 
 def patient_folds(
     labels: np.ndarray, groups: np.ndarray, ids: np.ndarray, *, folds: int, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Cut records into folds by patient, with the classes spread as evenly as patients allow.
+
+    Of several labels each is spread, see `clinfuse.training.deal.deal_patients`.
 
     Parameters
     ----------
@@ -37,8 +43,8 @@ def patient_folds(
     Raises
     ------
     DataError
-        ``SPLIT_PATIENTS``: fewer patients than folds. ``SPLIT_CLASSES``: a fold whose test or training records do
-        not hold every class.
+        ``SPLIT_PATIENTS``: fewer patients than folds. ``SPLIT_CLASSES``: fewer patients of a class than folds, or
+        a fold whose test or training records do not hold every class.
 
     Examples
     --------
@@ -48,21 +54,33 @@ def patient_folds(
     >>> [len(test) for train, test in folds]
     [4, 4]
     """
-    strata = _strata(labels)
-    if len(np.unique(groups)) < folds or folds < 2:
-        _refuse("SPLIT_PATIENTS", f"at least {max(folds, 2)} patients", f"{len(np.unique(groups))}")
-    order = np.argsort(ids, kind="stable")
-    fewest = np.bincount(strata)[np.unique(strata)].min()
-    if np.asarray(labels).ndim == 1 and fewest < folds:
-        _refuse("SPLIT_CLASSES", f"at least {folds} records of every class, as many as folds", f"{fewest} of one class")
-    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=derived_seed(seed, "folds") % 2**32)
-    result = []
-    for _, test in splitter.split(np.zeros(len(order)), strata[order], groups[order]):
-        test_rows = np.sort(order[test])
-        train_rows = np.setdiff1d(np.arange(len(order)), test_rows)
-        _check_classes(labels, train_rows, test_rows)
-        result.append((train_rows, test_rows))
-    return result
+    patients, fewest = len(np.unique(groups)), fewest_patients(labels, groups)
+    if folds < 2:
+        refuse("SPLIT_PATIENTS", "at least 2 folds", f"{folds}", "Use 2 folds or more.")
+    if patients < folds:
+        remedy = f"Use at most {patients} folds, or more patients." if patients > 1 else "Bring more patients."
+        refuse("SPLIT_PATIENTS", f"at least {folds} patients, as many as folds", f"{patients}", remedy)
+    if fewest < folds:
+        remedy = f"Use at most {fewest} folds, or more patients." if fewest > 1 else "Bring more patients of it."
+        rule = f"at least {folds} patients of every class, as many as folds"
+        refuse("SPLIT_CLASSES", rule, f"{fewest} of one class", remedy)
+    tests = _dealt(labels, groups, ids, folds, seed)
+    sides = [(np.setdiff1d(np.arange(len(groups)), test), test) for test in tests]
+    check_classes(labels, *(rows for pair in sides for rows in pair))
+    return sides
+
+
+def _dealt(labels: np.ndarray, groups: np.ndarray, ids: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
+    """Test rows of every fold, each ascending."""
+    if np.asarray(labels).ndim == 1:
+        strata = labels - labels.min()
+        order = np.argsort(ids, kind="stable")
+        splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=derived_seed(seed, "folds") % 2**32)
+        tests = [np.sort(order[test]) for _, test in splitter.split(np.zeros(len(order)), strata[order], groups[order])]
+        if not any(lacks_class(labels, test) for test in tests):
+            return tests
+    part = deal_patients(labels, groups, shares=[1 / folds] * folds, seed=seed)
+    return [np.flatnonzero(part == number) for number in range(folds)]
 
 
 def holdout(
@@ -90,49 +108,37 @@ def holdout(
     Raises
     ------
     DataError
-        ``SPLIT_SHARES``, and what `patient_folds` raises.
+        ``SPLIT_SHARES``; ``SPLIT_CLASSES``: a part, that for validation too, without a class.
     """
     if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
-        _refuse("SPLIT_SHARES", "three positive shares that sum to 1", "other shares", "Correct the shares.")
+        refuse("SPLIT_SHARES", "three positive shares that sum to 1", "other shares", "Correct the shares.")
+    parts = _parts_of(labels, groups, ids, shares, seed)
+    check_classes(labels, *parts, remedy="Bring more patients of the rarer class, or use folds.")
+    return parts
+
+
+_Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _parts_of(labels: np.ndarray, groups: np.ndarray, ids: np.ndarray, shares: Sequence[float], seed: int) -> _Parts:
+    """Rows of each of three parts, ascending; dealt by pieces, or label by label where that leaves a class out."""
     pieces = min(20, len(np.unique(groups)))
-    dealt = [test for _, test in _pieces(labels, groups, ids, pieces, seed)]
     cuts = np.round(np.cumsum(shares) * pieces).astype(int)
-    train, validation, test = (
-        np.sort(np.concatenate(dealt[start:stop])) for start, stop in zip((0, *cuts[:2]), cuts, strict=True)
-    )
-    _check_classes(labels, train, test)
-    return train, validation, test
+    bounds = list(zip((0, *cuts[:2]), cuts, strict=True))
+    if np.asarray(labels).ndim == 1 and all(start < stop for start, stop in bounds):
+        dealt = _pieces(labels, groups, ids, pieces, seed)
+        first, second, third = (np.sort(np.concatenate(dealt[start:stop])) for start, stop in bounds)
+        if not any(lacks_class(labels, part) for part in (first, second, third)):
+            return first, second, third
+    part_of = deal_patients(labels, groups, shares=shares, seed=seed)
+    return np.flatnonzero(part_of == 0), np.flatnonzero(part_of == 1), np.flatnonzero(part_of == 2)
 
 
-def _pieces(
-    labels: np.ndarray, groups: np.ndarray, ids: np.ndarray, pieces: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    strata = _strata(labels)
+def _pieces(labels: np.ndarray, groups: np.ndarray, ids: np.ndarray, pieces: int, seed: int) -> list[np.ndarray]:
+    strata = labels - labels.min()
     order = np.argsort(ids, kind="stable")
     splitter = StratifiedGroupKFold(n_splits=pieces, shuffle=True, random_state=derived_seed(seed, "holdout") % 2**32)
     rows = splitter.split(np.zeros(len(order)), np.zeros(len(order), int), groups[order])
     if np.bincount(strata).min() >= pieces:
         rows = splitter.split(np.zeros(len(order)), strata[order], groups[order])
-    return [(order[train], order[test]) for train, test in rows]
-
-
-def _strata(labels: np.ndarray) -> np.ndarray:
-    """Class of each record; for several labels the number of positive ones, capped so that no stratum is tiny."""
-    labels = np.asarray(labels)
-    if labels.ndim == 1:
-        return labels - labels.min()
-    return np.minimum((labels == 1).sum(1), 2)
-
-
-def _check_classes(labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> None:
-    labels = np.asarray(labels)
-    columns = labels[:, None] if labels.ndim == 1 else labels
-    for column in columns.T:
-        wanted = np.unique(column[column >= 0])
-        for rows in (train, test):
-            if not np.isin(wanted, column[rows]).all():
-                _refuse("SPLIT_CLASSES", "every class among the records of both sides", "a side without one")
-
-
-def _refuse(code: str, rule: str, found: str, remedy: str = "Use fewer folds or more patients.") -> None:
-    raise DataError(code, place="split by patient", rule=rule, found=found, remedy=remedy)
+    return [order[test] for _, test in rows]

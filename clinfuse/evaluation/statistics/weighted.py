@@ -68,9 +68,11 @@ class _RankPlan:
 def weighted_auprc(labels: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> Statistic:
     """Give average precision: precision at every threshold, weighted by the recall gained there.
 
-    Several folds: the average of their values, weighted by their events.
+    Several folds: the average of their values, weighted by their events. A fold of events alone ranks nothing, and is
+    left out.
     """
-    plans = [_RankPlan(labels, -scores, np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
+    both = [fold for fold in np.unique(folds) if len(np.unique(labels[folds == fold])) > 1]
+    plans = [_RankPlan(labels, -scores, np.flatnonzero(folds == fold)) for fold in both]
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         total = np.zeros(len(weights))
