@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+HUANG = (
+    "Huang S-C, Pareek A, Seyyedi S, Banerjee I, Lungren MP. Fusion of medical imaging and electronic health "
+    "records using deep learning: a systematic review and implementation guidelines. npj Digital Medicine 2020;3:136. "
+    "doi:10.1038/s41746-020-00341-z"
+)
+
 
 def methods_text(
     *,
@@ -52,6 +58,5 @@ def methods_text(
         "Bengio 2003, doi:10.1023/A:1024068626366). In the table of models a single source is scored on the records "
         "that have it; where it is held against a fusion, it answers with its training prevalence for the others, so "
         "that both are judged on the same records.",
-        "Huang S-C, Pareek A, Seyyedi S, Banerjee I, Lungren MP. Fusion of medical imaging and electronic health "
-        "records using deep learning. npj Digital Medicine 2020;3:136. doi:10.1038/s41746-020-00341-z",
+        HUANG,
     )

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from clinfuse.report import figures, reading
+from clinfuse.report.beside import Beside
 from clinfuse.report.canvas import Picture
 from clinfuse.report.html import number, percent, render, write_text
 from clinfuse.report.ledger import Reason, reasons
 from clinfuse.report.methods import methods_text
 from clinfuse.report.robustness import rate_pictures, rate_words
-from clinfuse.report.subgroups import Beside, GroupSection, group_sections, group_tables
+from clinfuse.report.subgroups import GroupSection, group_sections, group_tables
 from clinfuse.report.tables import Frame, frame_of
 
 QUIET = "No warning was raised. That is not proof that there is no problem; run the audit."
@@ -54,6 +55,7 @@ class _View:
     methods: tuple[str, ...]
     settings: tuple[tuple[str, str], ...]
     ledger: Any
+    files: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     reasons: list[Reason] = field(default_factory=list)
 
 
@@ -91,7 +93,7 @@ def write_study_report(
     diagnoses : sequence of Diagnosis
         Of `diagnose`, one for each fusion that is to be taken apart.
     **beside
-        ``subgroups``: see `Beside`.
+        ``subgroups``, ``methods``, ``files``: see `Beside`.
 
     Returns
     -------
@@ -153,19 +155,25 @@ def study_page(
             *group_tables(beside.get("subgroups", ())),
         ),
         losses=_losses(comparison),
-        methods=methods_text(
-            models=reading.taxonomies(comparison),
-            modalities=[(modality.name, modality.kind) for modality in cohort.modalities],
-            folds=int(facts["folds"]),
-            repeats=int(facts["repeats"]),
-            seed=str(known.get("seed", "")),
-            task=str(cohort.task),
-        ),
+        methods=tuple(beside.get("methods", ())) or _methods(comparison, known),
         settings=_settings(known, facts),
         ledger=cohort.ledger,
+        files=tuple((name, tuple(links)) for name, links in beside.get("files", ()) if links),
         reasons=reasons(cohort.ledger.entries),
     )
     return render("study.html", view=view)
+
+
+def _methods(comparison: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
+    facts = reading.settings(comparison)
+    return methods_text(
+        models=reading.taxonomies(comparison),
+        modalities=[(modality.name, modality.kind) for modality in comparison.cohort.modalities],
+        folds=int(facts["folds"]),
+        repeats=int(facts["repeats"]),
+        seed=str(known.get("seed", "")),
+        task=str(comparison.cohort.task),
+    )
 
 
 def _meta(cohort: Any, known: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

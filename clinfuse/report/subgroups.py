@@ -5,25 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, final
+from typing import Any, final
 
 from clinfuse.report import figures
 from clinfuse.report.canvas import Picture
 from clinfuse.report.html import percent
-from clinfuse.report.reading import true_minus
 from clinfuse.report.tables import Frame, frame_of
-
-
-class Beside(TypedDict, total=False):
-    """Further parts of a study page.
-
-    Parameters
-    ----------
-    subgroups : sequence of Subgroups
-        Of `clinfuse.subgroups`, for the model of the question.
-    """
-
-    subgroups: Sequence[Any]
+from clinfuse.report.typeset import true_minus
 
 
 @final

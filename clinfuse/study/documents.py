@@ -1,21 +1,49 @@
-"""What a finished run hands to authors: its tables in every form that the study asks for."""
+"""What a finished run hands to authors: facts of the cohort, tables in every form asked for, the methods text."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from clinfuse.report.artefacts import Artefacts
+from clinfuse.report.beside import Beside
+from clinfuse.report.html import write_text
 from clinfuse.report.manuscript import INTERVALS, caption, comparison_table, performance_table
 from clinfuse.report.tables import write_tables
+from clinfuse.report.written_methods import methods_document
+from clinfuse.study.cohort_facts import cohort_facts
+from clinfuse.study.folder import write_json
 from clinfuse.study.work import Work
 
 if TYPE_CHECKING:
     from clinfuse.study.outcome import Outcome
 
+METHODS = "methods.txt"
 _WITHHELD = f"{INTERVALS} Changes are paired: the same draws of patients for both."
 # Tables that another study file may not ask for.
 _PASSING = ("withheld", "diagnosis", "rates", "calibration", "subgroups", "subgroup_gaps")
+
+
+def write_documents(outcome: Outcome, work: Work) -> Beside:
+    """Write ``cohort.json``, the tables and ``methods.txt``, and give what the study page shows of them.
+
+    Raises
+    ------
+    StorageError
+        ``REPORT_WRITE``, ``RUN_WRITE``.
+    """
+    run = work.run
+    write_json(run.path / "cohort.json", cohort_facts(work.cohort, Path(work.study.cohort)))
+    names = write_run_tables(outcome, work)
+    text = methods_document(Artefacts(run.path))
+    write_text(run.path / METHODS, text)
+    links = [
+        (name, tuple((form, f"{run.tables.name}/{name}.{form}") for form in work.study.report.tables)) for name in names
+    ]
+    files = (*links, ("methods text", ((METHODS, METHODS),)))
+    return {"subgroups": outcome.subgroups, "methods": text.strip().split("\n\n"), "files": files}
 
 
 def run_tables(outcome: Outcome, work: Work) -> dict[str, tuple[pd.DataFrame, str, str]]:
@@ -51,8 +79,8 @@ def run_tables(outcome: Outcome, work: Work) -> dict[str, tuple[pd.DataFrame, st
     return found
 
 
-def write_run_tables(outcome: Outcome, work: Work) -> None:
-    """Write the tables of a run, and take away those of an earlier study file that this one does not ask for.
+def write_run_tables(outcome: Outcome, work: Work) -> tuple[str, ...]:
+    """Write the tables of a run, take away those of an earlier study file, and give the names of those there are.
 
     Raises
     ------
@@ -66,3 +94,4 @@ def write_run_tables(outcome: Outcome, work: Work) -> None:
     for name, (table, first, intervals) in tables.items():
         words = caption(outcome.comparison, first, seed=work.study.seed, intervals=intervals)
         write_tables(table, folder, name, caption=words, forms=forms)
+    return tuple(tables)

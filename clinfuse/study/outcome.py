@@ -26,7 +26,7 @@ from clinfuse.explain.values import Attribution
 from clinfuse.report.ledger import write_ledger
 from clinfuse.report.patient import write_patient_index, write_patient_report
 from clinfuse.report.study import write_study_report
-from clinfuse.study.documents import write_run_tables
+from clinfuse.study.documents import write_documents
 from clinfuse.study.folder import RunFolder, write_json
 from clinfuse.study.work import Work
 from clinfuse.training.seeds import quiet_torch
@@ -201,7 +201,7 @@ def _finish(work: Work, audited: Audit) -> Outcome:
     outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison), rates, groups)
     write_json(work.run.path / "metrics.json", outcome.metrics)
     write_json(work.run.path / "diagnosis.json", [one.as_dict() for one in outcome.diagnoses])
-    write_run_tables(outcome, work)
+    written = write_documents(outcome, work)
     write_ledger(work.cohort.ledger, work.run.ledger, title=work.study.report.title)
     described = work.run.read()
     known = {
@@ -220,7 +220,7 @@ def _finish(work: Work, audited: Audit) -> Outcome:
         run=known,
         audit=outcome.audit,
         diagnoses=outcome.diagnoses,
-        subgroups=outcome.subgroups,
+        **written,
     )
     if work.cohort.task == "binary" and work.study.report.patients:
         explain_records(work, comparison, picks(comparison, work.study), model=work.study.primary)

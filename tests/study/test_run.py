@@ -40,7 +40,9 @@ def test_a_run_is_a_folder_of_files_that_say_the_same(study_file: Path) -> None:
     outcome = finish(work)
     run = contents(work.run.path)
     assert {"run.json", "metrics.json", "predictions.parquet", "report.html", "ledger.html"} <= set(run)
-    assert {"tables/performance.csv", "tables/comparisons.csv"} <= set(run)
+    assert {"tables/performance.csv", "tables/comparisons.csv", "cohort.json", "methods.txt"} <= set(run)
+    assert "Alone, labs is read by the learner logistic." in run["methods.txt"].decode()
+    assert 'href="tables/performance.csv"' in run["report.html"].decode()
     assert {"tables/models.csv", "tables/withheld.csv", "patients/index.html"} <= set(run)
     assert {"diagnosis.json", "tables/diagnosis.csv"} <= set(run)
     assert [one["model"] for one in json.loads(run["diagnosis.json"])] == ["late", "early"]

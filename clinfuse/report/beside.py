@@ -1,0 +1,24 @@
+"""Further parts of a study page, each left out where it is not given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+
+class Beside(TypedDict, total=False):
+    """Further parts of a study page.
+
+    Parameters
+    ----------
+    subgroups : sequence of Subgroups
+        Of `clinfuse.subgroups`, for the model of the question.
+    methods : sequence of str
+        Paragraphs of the methods text; made of the comparison alone where they are not given.
+    files : sequence of (str, sequence of (str, str))
+        Files beside the page, by heading: the words of a link, and its place relative to the page.
+    """
+
+    subgroups: Sequence[Any]
+    methods: Sequence[str]
+    files: Sequence[tuple[str, Sequence[tuple[str, str]]]]
