@@ -15,7 +15,7 @@ from clinfuse.errors import DataError
 from clinfuse.evaluation.statistics.weighted import Statistic
 
 DRAWS = 2000
-_CELLS = 4_000_000
+_CELLS = 1_000_000
 _LEAST_DEFINED = 0.5
 _NEAR = 1e-9
 
@@ -99,7 +99,8 @@ def patient_weights(
         cell = chosen + np.arange(draws)[:, None] * len(members)
         counts = np.bincount(cell.ravel(), minlength=draws * len(members))
         drawn[:, members] = counts.reshape(draws, len(members))
-    return drawn[:, patient_of]
+    # Draws of one record side by side in memory: that is how ranks are summed.
+    return np.ascontiguousarray(drawn.T)[patient_of].T
 
 
 def content_ranks(patients: np.ndarray, *columns: np.ndarray) -> np.ndarray:

@@ -10,12 +10,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-Statistic = Callable[[np.ndarray], np.ndarray]
+from clinfuse.evaluation.statistics.logistic import calibration_lines
 
-_NEWTON_STEPS = 60
-_NEWTON_TOLERANCE = 1e-10
-_STEEPEST = 1e4
-_RUNAWAY = 1e6
+Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def weighted_auroc(labels: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> Statistic:
@@ -29,7 +26,7 @@ def weighted_auroc(labels: np.ndarray, scores: np.ndarray, folds: np.ndarray) ->
     folds : ndarray, (records,)
         Only records of one fold are compared with each other.
     """
-    plans = [_RankPlan(labels, scores, np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
+    plans = [_Sides(labels, scores, np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         concordant = np.zeros(len(weights))
@@ -58,11 +55,48 @@ class _RankPlan:
         positive = np.add.reduceat(np.where(self.positive, ordered, 0.0), self.starts, axis=1)
         return positive, np.add.reduceat(np.where(self.positive, 0.0, ordered), self.starts, axis=1)
 
+
+class _Sides:
+    """Records with and without the event of one fold, rising by score, and how many of the others lie below each event.
+
+    Sums run over records with all draws side by side: several times faster than draw by draw, and of whole numbers the
+    same to the last digit.
+    """
+
+    def __init__(self, labels: np.ndarray, scores: np.ndarray, rows: np.ndarray) -> None:
+        rising = rows[np.argsort(scores[rows], kind="stable")]
+        self.events, self.others = rising[labels[rising] == 1], rising[labels[rising] != 1]
+        sides = (scores[self.others], scores[self.events])
+        self.below, self.up_to = (np.searchsorted(*sides, side=side) for side in ("left", "right"))
+        self.tied = not np.array_equal(self.below, self.up_to)
+        # From the highest score down: how many events and others are called where an event is the last one called.
+        self.called = len(self.others) - self.below
+        self.found = len(self.events) - np.searchsorted(sides[1], sides[1], side="left")
+
     def pairs(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        positive, negative = self.sides(weights)
-        below = np.cumsum(negative, axis=1) - negative
-        won = (positive * (below + negative / 2)).sum(1)
-        return won, positive.sum(1) * negative.sum(1)
+        """Pairs in the right order, and all of them; float64 (draws,) each."""
+        events, others = weights.T[self.events], _running(weights.T[self.others])
+        met = events.sum(0) * others[-1]
+        below = others[self.below]
+        if self.tied:
+            below = (below + others[self.up_to]) / 2
+        return np.einsum("ij,ij->j", events, below), met
+
+    def precision(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sum over events of the precision at their score, and the events; float64 (draws,) each."""
+        events = weights.T[self.events]
+        found = _running(events[::-1])[self.found]
+        called = _running(weights.T[self.others[::-1]])[self.called] + found
+        share = np.divide(found, called, out=np.zeros_like(found), where=called > 0)
+        return np.einsum("ij,ij->j", events, share), events.sum(0)
+
+
+def _running(columns: np.ndarray) -> np.ndarray:
+    """Sums of the first 0, 1, 2 … rows, float64 (rows + 1, draws)."""
+    result = np.empty((len(columns) + 1, columns.shape[1]))
+    result[0] = 0
+    np.cumsum(columns, axis=0, out=result[1:])
+    return result
 
 
 def weighted_auprc(labels: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> Statistic:
@@ -72,19 +106,15 @@ def weighted_auprc(labels: np.ndarray, scores: np.ndarray, folds: np.ndarray) ->
     left out.
     """
     both = [fold for fold in np.unique(folds) if len(np.unique(labels[folds == fold])) > 1]
-    plans = [_RankPlan(labels, -scores, np.flatnonzero(folds == fold)) for fold in both]
+    plans = [_Sides(labels, scores, np.flatnonzero(folds == fold)) for fold in both]
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         total = np.zeros(len(weights))
         events = np.zeros(len(weights))
         for plan in plans:
-            ordered = weights[:, plan.rows]
-            positive = np.add.reduceat(np.where(plan.positive, ordered, 0.0), plan.starts, axis=1)
-            everyone = np.add.reduceat(ordered, plan.starts, axis=1)
-            found, called = np.cumsum(positive, axis=1), np.cumsum(everyone, axis=1)
-            precision = np.divide(found, called, out=np.zeros_like(found), where=called > 0)
-            total += (positive * precision).sum(1)
-            events += positive.sum(1)
+            gained, met = plan.precision(weights)
+            total += gained
+            events += met
         return _ratio(total, events)
 
     return statistic
@@ -137,7 +167,7 @@ def weighted_slope(labels: np.ndarray, logits: np.ndarray) -> Statistic:
     """Give the calibration slope: coefficient of the logit in a logistic regression of the label on it."""
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        return _logistic(labels, logits, weights, free_slope=True)[:, 1]
+        return calibration_lines(labels, logits, weights, free_slope=True)[:, 1]
 
     return statistic
 
@@ -146,7 +176,7 @@ def weighted_intercept(labels: np.ndarray, logits: np.ndarray) -> Statistic:
     """Give calibration in the large: intercept of a logistic regression with the logit as offset."""
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        return _logistic(labels, logits, weights, free_slope=False)[:, 0]
+        return calibration_lines(labels, logits, weights, free_slope=False)[:, 0]
 
     return statistic
 
@@ -171,41 +201,3 @@ def restricted(statistic: Statistic, rows: np.ndarray) -> Statistic:
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
-
-
-def _logistic(labels: np.ndarray, logits: np.ndarray, weights: np.ndarray, *, free_slope: bool) -> np.ndarray:
-    """Fit one logistic regression per draw by Newton's method; float64 (draws, 2), NaN without a finite optimum."""
-    beta = np.tile([0.0, 0.0 if free_slope else 1.0], (len(weights), 1))
-    gradient = np.empty_like(beta)
-    settled = np.zeros(len(weights), dtype=bool)
-    for _ in range(_NEWTON_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(beta[:, :1] + beta[:, 1:] * logits, -500, 500)))
-        residual = weights * (labels - p)
-        curvature = weights * p * (1 - p)
-        gradient[:, 0], gradient[:, 1] = residual.sum(1), residual @ logits
-        a, b, c = curvature.sum(1), curvature @ logits, curvature @ logits**2
-        step = _newton_step(gradient, (a, b, c), free_slope=free_slope)
-        step[settled] = 0
-        largest = np.abs(step).max(1)
-        beta += step * np.minimum(1, 5 / np.maximum(largest, 1e-300))[:, None]
-        settled |= largest < _NEWTON_TOLERANCE
-        if settled.all():
-            break
-    lost = ~settled | (np.abs(beta).max(1) > _STEEPEST)
-    beta[lost] = np.nan
-    return beta
-
-
-def _newton_step(
-    gradient: np.ndarray, curvature: tuple[np.ndarray, np.ndarray, np.ndarray], *, free_slope: bool
-) -> np.ndarray:
-    a, b, c = curvature
-    step = np.zeros_like(gradient)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if free_slope:
-            determinant = a * c - b**2
-            step[:, 0] = (c * gradient[:, 0] - b * gradient[:, 1]) / determinant
-            step[:, 1] = (a * gradient[:, 1] - b * gradient[:, 0]) / determinant
-        else:
-            step[:, 0] = gradient[:, 0] / a
-    return np.where(np.isfinite(step), step, _RUNAWAY)
