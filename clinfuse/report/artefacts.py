@@ -25,6 +25,7 @@ class Artefacts:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._json = lru_cache(maxsize=None)(self._read)
+        self.digest = lru_cache(maxsize=None)(self._digest)
 
     def value(self, file: str, *keys: str) -> Any:
         """Give what a JSON file of the run says under some keys; None where file or key is missing or says nothing."""
@@ -37,8 +38,8 @@ class Artefacts:
         """Whether a file lies in the run."""
         return (self.folder / file).is_file()
 
-    def digest(self, file: str) -> str:
-        """Give the SHA-256 of a file as 64 hexadecimal digits."""
+    def _digest(self, file: str) -> str:
+        """SHA-256 of a file as 64 hexadecimal digits."""
         with (self.folder / file).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 

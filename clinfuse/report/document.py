@@ -35,6 +35,9 @@ def new_document(*, wide: bool = False) -> Any:
     properties.author, properties.last_modified_by = "clinfuse", "clinfuse"
     properties.created = properties.modified = _FIXED
     properties.revision, properties.comments = 1, RESEARCH_ONLY
+    # Once for the whole document: asked of every cell, it would take most of the time.
+    document.styles["Normal"].font.size = Pt(9)
+    document.styles["Normal"].paragraph_format.space_after = Pt(2)
     section = document.sections[0]
     section.page_width, section.page_height = (Mm(297), Mm(210)) if wide else (Mm(210), Mm(297))
     section.orientation = WD_ORIENT.LANDSCAPE if wide else WD_ORIENT.PORTRAIT
@@ -62,16 +65,17 @@ def table_document(table: pd.DataFrame, caption: str) -> bytes:
 
 def add_table(document: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Put a table at the end of a document: rules above and below its head and at its end, the head on every page."""
-    grid = document.add_table(rows=1, cols=max(len(columns), 1))
-    _fill(grid.rows[0].cells, columns, bold=True)
-    for row in rows:
-        _fill(grid.add_row().cells, row)
-    _rule(grid.rows[0], "top", "bottom")
+    grid = document.add_table(rows=1 + len(rows), cols=max(len(columns), 1))
+    lines = list(grid.rows)
+    _fill(lines[0].cells, columns, bold=True)
+    for line, row in zip(lines[1:], rows, strict=True):
+        _fill(line.cells, row)
+    _rule(lines[0], "top", "bottom")
     if rows:
-        _rule(grid.rows[-1], "bottom")
+        _rule(lines[-1], "bottom")
     repeat = OxmlElement("w:tblHeader")
     repeat.set(qn("w:val"), "true")
-    grid.rows[0]._tr.get_or_add_trPr().append(repeat)
+    lines[0]._tr.get_or_add_trPr().append(repeat)
     document.add_paragraph()
 
 
@@ -96,8 +100,8 @@ def stored(document: Any) -> bytes:
 def _fill(cells: Sequence[Any], texts: Sequence[str], *, bold: bool = False) -> None:
     for cell, text in zip(cells, texts, strict=False):
         run = cell.paragraphs[0].add_run(readable(text))
-        run.font.size, run.bold = Pt(9), bold
-        cell.paragraphs[0].paragraph_format.space_after = Pt(2)
+        if bold:
+            run.bold = True
 
 
 def _rule(row: Any, *sides: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from clinfuse.report.html import LONGEST_CAPTION, clean
@@ -65,6 +67,27 @@ def tex_text(table: pd.DataFrame, *, caption: str = "", name: str = "") -> str:
         f"% needs {', '.join(packages)}\n\\begin{{table}}\n\\centering\n\\caption{{{escaped(caption)}}}\n{_label(name)}"
         + (f"\\resizebox{{\\linewidth}}{{!}}{{%\n{grid}}}" if wide else grid)
         + "\n\\end{table}\n"
+    )
+
+
+def long_tex_text(table: pd.DataFrame, widths: Sequence[float], *, caption: str = "", name: str = "") -> str:
+    """Give a table of sentences as LaTeX: columns of declared widths, going on over pages.
+
+    Parameters
+    ----------
+    table : DataFrame
+    widths : sequence of float
+        Of its columns, shares of the line.
+    caption, name : str
+        As for `tex_text`.
+    """
+    columns = "".join(f"p{{{width:.2f}\\linewidth}}" for width in widths)
+    head = _line([str(column) for column in table.columns])
+    body = "".join(_line([typeset(cell) for cell in row]) for row in table.itertuples(index=False, name=None))
+    return (
+        "% needs \\usepackage{booktabs}, \\usepackage{longtable}, \\usepackage[T1]{fontenc}\n"
+        f"{{\\small\\raggedright\n\\begin{{longtable}}{{{columns}}}\n\\caption{{{escaped(caption)}}}{_label(name).strip()}"
+        f"\\\\\n\\toprule\n{head}\\midrule\n\\endhead\n{body}\\bottomrule\n\\end{{longtable}}}}\n"
     )
 
 

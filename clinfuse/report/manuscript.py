@@ -17,8 +17,9 @@ METRIC_NAMES = {
 }
 _DIGITS = {"brier": 3}
 INTERVALS = (
-    "In brackets 95 % intervals from a bootstrap that draws patients, not records; they are intervals for these fitted "
-    "models on patients like these, and leave out how much models trained anew would differ."
+    "In brackets 95 % intervals from a bootstrap that draws patients, not records, widened where folds share training "
+    "patients (Nadeau and Bengio 2003). They are intervals for the mean performance of the models of these folds on "
+    "new patients; what other settings or seeds would change is not in them."
 )
 
 

@@ -212,8 +212,8 @@ def _statistics(artefacts: Artefacts) -> Iterator[str]:
         yield f"{INTERVALS.replace('In brackets 95 %', 'Numbers are given with 95 %')}"
     if "auroc difference" in found:
         yield (
-            "Fusions were compared with the single modality on the same records by a paired bootstrap of patients; p "
-            "values other than that of the declared question are adjusted by Holm's method."
+            "Fusions were compared with the single modality on the same records by a paired bootstrap of patients, "
+            "widened alike; p values other than that of the declared question are adjusted by Holm's method."
         )
 
 

@@ -29,9 +29,9 @@ def cohort_facts(cohort: Cohort, declared: Path) -> dict[str, Any]:
     -------
     dict
         ``records``, ``patients``, ``labelled``, ``classes``, ``task``; ``events`` of a binary task; ``records_in``,
-        ``excluded`` and ``refused`` by code; ``sites`` (their number); ``years`` (first and last with at least
-        ``FEWEST`` patients); ``complete`` and ``none`` (records with every and with no modality); ``attributes``
-        (names); ``modalities``; and the declared ``rules``.
+        ``excluded`` and ``refused`` by code; ``sites`` (their number, where they are known); ``years`` (first and last
+        with at least ``FEWEST`` patients); ``complete`` and ``none`` (records with every and with no modality);
+        ``attributes`` (names); ``modalities``; and the declared ``rules``.
     """
     labels = np.asarray(cohort.labels)
     known = labels >= 0 if labels.ndim == 1 else (labels >= 0).any(1)
@@ -45,7 +45,6 @@ def cohort_facts(cohort: Cohort, declared: Path) -> dict[str, Any]:
         "records_in": cohort.ledger.records_in,
         "excluded": cohort.ledger.excluded,
         "refused": cohort.ledger.refused,
-        "sites": len({site for site in cohort.sites.tolist() if site}),
         "years": _years(cohort),
         "complete": int(cohort.present.all(1).sum()),
         "none": int((~cohort.present.any(1)).sum()),
@@ -55,6 +54,8 @@ def cohort_facts(cohort: Cohort, declared: Path) -> dict[str, Any]:
             for one, has in zip(cohort.modalities, cohort.present.T, strict=True)
         ],
     }
+    if sites := {site for site in cohort.sites.tolist() if site}:
+        facts["sites"] = len(sites)
     if cohort.task == "binary":
         facts["events"] = int((labels == 1).sum())
     return {**facts, "rules": _rules(read_contract(declared), cohort.names)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,10 @@ import pandas as pd
 
 from clinfuse.report.artefacts import Artefacts
 from clinfuse.report.beside import Beside
+from clinfuse.report.checklists import write_checklists
 from clinfuse.report.html import write_text
 from clinfuse.report.manuscript import INTERVALS, caption, comparison_table, performance_table
+from clinfuse.report.model_card import write_model_card
 from clinfuse.report.tables import write_tables
 from clinfuse.report.written_methods import methods_document
 from clinfuse.study.cohort_facts import cohort_facts
@@ -20,7 +23,8 @@ from clinfuse.study.work import Work
 if TYPE_CHECKING:
     from clinfuse.study.outcome import Outcome
 
-METHODS = "methods.txt"
+METHODS, REPORTING = "methods.txt", "reporting"
+_CHECKED = (("TRIPOD+AI", "tripod_ai"), ("CLAIM", "claim"))
 _WITHHELD = f"{INTERVALS} Changes are paired: the same draws of patients for both."
 # Tables that another study file may not ask for.
 _PASSING = ("withheld", "diagnosis", "rates", "calibration", "subgroups", "subgroup_gaps")
@@ -36,14 +40,33 @@ def write_documents(outcome: Outcome, work: Work) -> Beside:
     """
     run = work.run
     write_json(run.path / "cohort.json", cohort_facts(work.cohort, Path(work.study.cohort)))
+    write_json(run.path / "audit.json", asdict(outcome.audit))
     names = write_run_tables(outcome, work)
     text = methods_document(Artefacts(run.path))
     write_text(run.path / METHODS, text)
     links = [
         (name, tuple((form, f"{run.tables.name}/{name}.{form}") for form in work.study.report.tables)) for name in names
     ]
-    files = (*links, ("methods text", ((METHODS, METHODS),)))
+    checked = [
+        (title, tuple((form, f"{REPORTING}/{name}.{form}") for form in ("html", "csv", "docx", "tex")))
+        for title, name in _CHECKED
+    ]
+    card = tuple((form, f"{REPORTING}/model_card.{form}") for form in ("md", "docx"))
+    files = (*links, ("methods text", ((METHODS, METHODS),)), *checked, ("model card", card))
     return {"subgroups": outcome.subgroups, "methods": text.strip().split("\n\n"), "files": files}
+
+
+def write_checked(work: Work) -> None:
+    """Write checklists and model card of a run, when all that they name as evidence is there.
+
+    Raises
+    ------
+    StorageError
+        ``REPORT_WRITE``.
+    """
+    artefacts = Artefacts(work.run.path)
+    write_checklists(artefacts, work.run.path / REPORTING)
+    write_model_card(artefacts, work.run.path / REPORTING)
 
 
 def run_tables(outcome: Outcome, work: Work) -> dict[str, tuple[pd.DataFrame, str, str]]:

@@ -62,7 +62,7 @@ def test_a_caption_leaves_nothing_to_guess(comparison: SimpleNamespace) -> None:
     words = caption(comparison, "Every model.", seed=3).replace("\u00a0", " ")
     assert words.startswith("Every model. Positive class: epilepsy (84 events in 240 records of 210 patients")
     assert "prevalence 35 %" in words
-    assert "95 % intervals from a bootstrap that draws patients, not records; they are intervals for these" in words
+    assert "95 % intervals from a bootstrap that draws patients, not records, widened where folds share" in words
     assert words.endswith("Seed 3.")
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -42,13 +43,17 @@ def test_a_run_is_a_folder_of_files_that_say_the_same(study_file: Path) -> None:
     assert {"run.json", "metrics.json", "predictions.parquet", "report.html", "ledger.html"} <= set(run)
     assert {"tables/performance.csv", "tables/comparisons.csv", "cohort.json", "methods.txt"} <= set(run)
     assert "Alone, labs is read by the learner logistic." in run["methods.txt"].decode()
+    assert {"audit.json", "reporting/tripod_ai.docx", "reporting/claim.tex", "reporting/model_card.md"} <= set(run)
+    assert all(
+        (work.run.path / place).is_file() for place in re.findall(r'href="([^"]+)"', run["report.html"].decode())
+    )
     assert 'href="tables/performance.csv"' in run["report.html"].decode()
     assert {"tables/models.csv", "tables/withheld.csv", "patients/index.html"} <= set(run)
     assert {"diagnosis.json", "tables/diagnosis.csv"} <= set(run)
     assert [one["model"] for one in json.loads(run["diagnosis.json"])] == ["late", "early"]
     assert outcome.diagnoses[0].sentences[0].startswith("late ")
     assert sum(name.startswith("patients/R-") for name in run) == 2
-    assert not any(name.endswith((".docx", ".tex")) for name in run)
+    assert not any(name.endswith((".docx", ".tex")) for name in run if name.startswith("tables/"))
     rows = json.loads(run["metrics.json"])
     keys = {"model", "taxonomy", "modalities", "metric", "value", "low", "high", "ceiling", "records", "events"}
     assert all(keys <= set(row) for row in rows)
