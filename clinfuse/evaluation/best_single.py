@@ -88,8 +88,8 @@ def chosen_single(singles: Mapping[str, Predictions], modality: Mapping[str, str
     if not singles:
         _refuse("at least one single modality", "none")
     first = next(iter(singles.values()))
-    parts, usable, chosen = [], [], {}
-    for repeat, fold in dict.fromkeys(zip(first.repeat.tolist(), first.fold.tolist(), strict=True)):
+    chosen: dict[tuple[int, int], str] = {}
+    for repeat, fold in _places(first):
         worth: dict[str, tuple[bool, float]] = {}
         for name, one in singles.items():
             others = one.rows((one.repeat == repeat) & (one.fold != fold))
@@ -98,12 +98,45 @@ def chosen_single(singles: Mapping[str, Predictions], modality: Mapping[str, str
             # A fold without a class compares no pair, so it has no say in the choice.
             value = float(predicted_statistic(others, "auroc")(np.ones((1, len(others))))[0])
             worth[name] = (not few_events(others.rows(_present(others, modality[name]))), value)
-        best = max(worth, key=lambda name: worth[name])
-        chosen[repeat, fold] = best
-        here = singles[best].rows((singles[best].repeat == repeat) & (singles[best].fold == fold))
+        chosen[repeat, fold] = max(worth, key=lambda name: worth[name])
+    return _put_together(singles, modality, chosen)
+
+
+def inner_single(
+    singles: Mapping[str, Predictions],
+    modality: Mapping[str, str],
+    inner: Mapping[tuple[int, int], Mapping[str, float]],
+) -> Comparator:
+    """Give in every fold the single modality that did best in inner folds of the training patients.
+
+    Nothing about the patients of a fold has a part in the choice of what is held against the fusion there.
+
+    Parameters
+    ----------
+    singles, modality
+        As for `chosen_single`.
+    inner : mapping of (int, int) to mapping of str to float
+        AUROC of every modality by repeat and fold: of `CrossValidation.inner`.
+    """
+    first = next(iter(singles.values()))
+    best = {place: max(singles, key=lambda name: inner[place][modality[name]]) for place in _places(first)}
+    return _put_together(singles, modality, best)
+
+
+def _places(one: Predictions) -> list[tuple[int, int]]:
+    return list(dict.fromkeys(zip(one.repeat.tolist(), one.fold.tolist(), strict=True)))
+
+
+def _put_together(
+    singles: Mapping[str, Predictions], modality: Mapping[str, str], best: Mapping[tuple[int, int], str]
+) -> Comparator:
+    """What the chosen models say, fold by fold."""
+    parts, usable = [], []
+    for (repeat, fold), name in best.items():
+        here = singles[name].rows((singles[name].repeat == repeat) & (singles[name].fold == fold))
         parts.append(replace(here, model=np.full(len(here), "best single")))
-        usable.append(_present(here, modality[best]))
-    return Comparator(Predictions.concat(parts), chosen, np.concatenate(usable))
+        usable.append(_present(here, modality[name]))
+    return Comparator(Predictions.concat(parts), best, np.concatenate(usable))
 
 
 def _present(predictions: Predictions, name: str) -> np.ndarray:

@@ -15,7 +15,7 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.answer import Answer, Difference, decide, paired_difference
 from clinfuse.evaluation.before_after import calibration_table
-from clinfuse.evaluation.best_single import Comparator, chosen_single, named_single
+from clinfuse.evaluation.best_single import Comparator, chosen_single, inner_single, named_single
 from clinfuse.evaluation.crossval import CrossValidation, Running, run_models, scheme_from, silent
 from clinfuse.evaluation.folds import Scheme, deal, scored
 from clinfuse.evaluation.partition import Splits
@@ -97,7 +97,7 @@ class Comparison:
         inside = best_single == CHOSEN_INSIDE
         self.rival = best_single
         self.comparator: Comparator = (
-            chosen_single(singles, modality) if inside else named_single(singles, modality, best_single)
+            _chosen(singles, modality, models) if inside else named_single(singles, modality, best_single)
         )
         self.predictions = Predictions.concat([one.predictions for one in models.values()])
         self.differences: dict[str, Difference] = {
@@ -332,6 +332,17 @@ def _check_choice(cohort: Cohort, scheme: Scheme) -> None:
             _refuse(
                 "BEST_SINGLE", "must be named in advance where fewer than two sites hold both classes", "best_single"
             )
+
+
+def _chosen(
+    singles: Mapping[str, Predictions], modality: Mapping[str, str], models: Mapping[str, CrossValidation]
+) -> Comparator:
+    """The best single modality by inner folds, where a model has asked in them; else by the other outer folds."""
+    wanted = set(modality.values())
+    for one in models.values():
+        if singles and all(wanted <= set(inner) for inner in one.inner.values()):
+            return inner_single(singles, modality, one.inner)
+    return chosen_single(singles, modality)
 
 
 def _written(p: float) -> str:

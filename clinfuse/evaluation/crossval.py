@@ -87,6 +87,8 @@ class CrossValidation:
         Logits of the training prevalence, per repeat and fold: the answer about a record of which nothing is left.
     hide : float
         Probability with which present modalities were hidden in training; 0 where nothing is fused.
+    inner : mapping of (int, int) to mapping of str to float
+        AUROC of each modality alone in the inner folds of the training patients, where the model asked for it.
     weighing : mapping of (int, int) to ndarray of float64, (classes,)
         What each fitted model added to its logits to undo the weighing of classes; zeros where nothing was.
     at_hand : bool
@@ -112,6 +114,7 @@ class CrossValidation:
         options = first.model.get_params(deep=False).get("options")
         self.hide = float(getattr(options, "hide", 0.0)) if self.multimodal else 0.0
         self.classifiers: Mapping[tuple[int, int], FusionClassifier] = _Classifiers(self._tasks)
+        self.inner = {place: dict(task.about.get("inner", {})) for place, task in self._tasks.items()}
         self.weighing = {place: np.array(task.about["weighing"]) for place, task in self._tasks.items()}
         self.at_hand = all(task.fitted is not None or task.about["stored"] for task in self._tasks.values())
 

@@ -30,6 +30,7 @@ from clinfuse.training.single import SingleRecipe, fit_single
 from clinfuse.training.splits import patient_folds
 from clinfuse.training.taxonomy import FusionInput, fusion_class
 from clinfuse.training.unimodal import default_learner
+from clinfuse.training.unseen import unseen_auroc
 
 
 @final
@@ -102,6 +103,7 @@ class LateFusion(FusionClassifier):
         weights = self._declared_weights()
         self.pool_ = build_pool(self.combine, self.prior_logits_, multilabel=self.multilabel_, weights=weights)
         self.fill_: Fill | None = None
+        self._inner_: dict[str, float] = {}
         if self.pool_.learns or self.fill != SKIP:
             self._fit_pool(cohort, labels)
         recipes = {name: self._recipe(cohort, name) for name in self.modalities_}
@@ -126,6 +128,7 @@ class LateFusion(FusionClassifier):
 
     def _fit_pool(self, cohort: Cohort, labels: np.ndarray) -> None:
         logits = self._unseen_logits(cohort, labels)
+        self._inner_ = self._alone(cohort, labels, logits)
         seed = derived_seed(self.seed, "pool")
         owners, masks = np.arange(len(cohort)), cohort.present
         if self.pool_.masked:
@@ -158,9 +161,7 @@ class LateFusion(FusionClassifier):
     def _unseen_logits(self, cohort: Cohort, labels: np.ndarray) -> np.ndarray:
         """Out-of-fold logits, float64 (records, modalities, outputs): no model saw the patient it answers for."""
         logits = np.zeros((len(cohort), len(self.modalities_), len(self.prior_)))
-        seed = derived_seed(self.seed, "inner")
-        cuts = patient_folds(labels, cohort.groups, cohort.record_ids, folds=self.inner_folds, seed=seed)
-        for train, test in cuts:
+        for train, test in self._cuts(cohort, labels):
             inner, outer = cohort[train], cohort[test]
             prior = class_prior(labels[train], len(self.prior_), multilabel=self.multilabel_)
             for column, name in enumerate(self.modalities_):
@@ -168,6 +169,21 @@ class LateFusion(FusionClassifier):
                 model = fit_single(inner, name, labels[train], recipe=recipe, prior=prior, multilabel=self.multilabel_)
                 logits[test, column] = model.logits(outer)
         return logits
+
+    def _cuts(self, cohort: Cohort, labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        seed = derived_seed(self.seed, "inner")
+        return patient_folds(labels, cohort.groups, cohort.record_ids, folds=self.inner_folds, seed=seed)
+
+    def _alone(self, cohort: Cohort, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+        """AUROC of every modality in the inner folds; a record without it is answered with the prevalence."""
+        tests = [test for _, test in self._cuts(cohort, labels)]
+        answers = np.where(cohort.present[:, :, None], logits, self.prior_logits_)
+        return {name: unseen_auroc(labels, answers[:, column], tests) for column, name in enumerate(self.modalities_)}
+
+    @property
+    def inner_aurocs_(self) -> dict[str, float]:
+        """AUROC of every modality alone in the inner folds; empty where the pool learns nothing."""
+        return dict(self._inner_)
 
     def _encode(self, cohort: Cohort, names: list[str]) -> dict[str, np.ndarray]:
         return {name: self.models_[name].logits(cohort) for name in names}
@@ -237,10 +253,12 @@ class LateFusion(FusionClassifier):
         models = {name: model.to_state() for name, model in self.models_.items()}
         fill = {} if self.fill_ is None else self.fill_.to_state()
         chosen = {"combine": self.combine, "fill": fill_name(self.fill)}
-        return {**chosen, "pool": self.pool_.to_state(), "filled": fill, "models": models}
+        found = {"pool": self.pool_.to_state(), "filled": fill, "inner": self._inner_}
+        return {**chosen, **found, "models": models}
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.combine, self.fill = state["combine"], state.get("fill", SKIP)
         self.fill_ = fill_from_state(state["filled"]) if state.get("filled") else None
         self.pool_ = pool_from_state(state["pool"])
+        self._inner_ = {name: float(value) for name, value in state.get("inner", {}).items()}
         self.models_ = {name: single_from_state(model) for name, model in state["models"].items()}

@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from clinfuse.cli.summary import model_lines
 from clinfuse.cohort.cohort import Cohort
@@ -195,6 +196,31 @@ def test_changing_what_is_said_of_a_fold_never_changes_its_own_comparator(predic
         scores = (one.logits[:, 1] - one.logits[:, 0])[order]
         shuffled[name] = predictions_of(one.y_true, scores, model=name, folds=one.fold)
     assert chosen_single(shuffled, {"m0": "m0", "m1": "m1"}).chosen[0, 1] == before
+
+
+def test_inner_folds_choose_where_late_fusion_has_asked_in_them(cohort):
+    found = compare(cohort, {"late": LateFusion(inner_folds=2)}, folds=3)
+    inner = found["late"].inner
+    assert set(inner) == {(0, 0), (0, 1), (0, 2)}
+    for place, areas in inner.items():
+        assert set(areas) == {"m0", "m1"}
+        assert found.comparator.chosen[place] == max(areas, key=areas.__getitem__)
+
+
+def test_without_inner_folds_the_other_folds_choose(cohort):
+    found = compare(cohort, {"late": LateFusion(combine="mean")}, folds=3)
+    assert not any(found["late"].inner.values())
+    one = {name: found[name].predictions for name in ("m0", "m1")}
+    assert found.comparator.chosen == chosen_single(one, {"m0": "m0", "m1": "m1"}).chosen
+
+
+def test_what_inner_folds_choose_does_not_depend_on_the_patients_tested(cohort):
+    # Fitted where the tested patients do not exist, it says the same of the modalities.
+    model = LateFusion(inner_folds=2)
+    first = cross_validate(model, cohort, folds=3, seed=1)
+    fold = first.folds[0, 0]
+    again = clone(model).set_params(seed=fold.seed(model.seed, 1)).fit(first.cohort[fold.train])
+    assert again.inner_aurocs_ == first.inner[0, 0]
 
 
 def test_a_modality_of_too_few_patients_is_not_the_best_however_well_it_does(predictions_of):

@@ -32,7 +32,7 @@ class Fitted:
     predictions : Predictions
         Of the test records, for every subset of the model's modalities that can be kept.
     about : mapping
-        JSON values: ``taxonomy``, ``modalities``, ``stored``, ``multimodal``, ``weighing``.
+        JSON values: ``taxonomy``, ``modalities``, ``stored``, ``multimodal``, ``weighing``, ``inner``.
     losses : mapping
         Loss curves by network, JSON values.
     """
@@ -80,6 +80,7 @@ def fit_task(cohort: Cohort, name: str, model: FusionClassifier, fold: Fold, sch
         "stored": bool(classifier.stored_),
         "multimodal": bool(classifier.multimodal),
         "weighing": [float(one) for one in classifier.weighing_],
+        "inner": classifier.inner_aurocs_,
     }
     return Fitted(classifier, predictions, about, _curves(classifier.loss_curves_))
 
