@@ -19,7 +19,10 @@ def test_number_of_subsets(members, expected):
 
 
 def test_two_modalities_of_huang():
-    # methods.md G16: AUROC of nothing, image, records, both.
+    """G16: by hand, from the AUROC of nothing, image, records and both in Huang et al. 2020.
+
+    doi:10.1038/s41598-020-78888-w.
+    """
     worth = {"": 0.5, "a": 0.791, "b": 0.911, "ab": 0.947}
     found = shapley(lambda one: worth["".join(sorted(one))], ("a", "b"))
     assert found == pytest.approx({"a": 0.1635, "b": 0.2835}, abs=1e-12)
@@ -27,7 +30,10 @@ def test_two_modalities_of_huang():
 
 
 def test_the_glove_game():
-    # methods.md G16: one left glove (a), two right ones (b, c): a pair is worth 1.
+    """G16: by hand. One left glove (a), two right ones (b, c): a pair is worth 1.
+
+    Shapley 1953, doi:10.1515/9781400881970-018.
+    """
     found = shapley(lambda one: float("a" in one and len(one) > 1), ("a", "b", "c"))
     assert found == pytest.approx({"a": 2 / 3, "b": 1 / 6, "c": 1 / 6}, abs=1e-12)
 

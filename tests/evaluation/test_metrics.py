@@ -18,12 +18,6 @@ def random_scores(seed, n=60, ties=True):
     return labels, np.round(scores, 1) if ties else scores
 
 
-def test_the_four_record_example_of_scikit_learn():
-    assert m.auroc(LABELS, SCORES) == 0.75
-    assert m.auprc(LABELS, SCORES) == pytest.approx(0.8333333333, abs=1e-9)
-    assert m.brier([0, 1, 1, 0], [0.1, 0.9, 0.8, 0.3]) == pytest.approx(0.0375, abs=1e-12)
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_ranks_and_losses_agree_with_scikit_learn_ties_included(seed):
     labels, scores = random_scores(seed)
@@ -93,14 +87,6 @@ def test_a_weight_of_k_is_k_copies_of_the_record(seed):
         assert weighted == pytest.approx(copied, abs=1e-12)
 
 
-def test_calibration_slope_and_intercept_move_as_they_must():
-    # methods.md G12: slope(2 logit) = slope / 2, intercept(logit + 1) = intercept - 1.
-    labels, logits = random_scores(3, n=200)
-    assert m.calibration_slope(labels, 2 * logits) == pytest.approx(m.calibration_slope(labels, logits) / 2, abs=1e-6)
-    moved = m.calibration_intercept(labels, logits + 1)
-    assert moved == pytest.approx(m.calibration_intercept(labels, logits) - 1, abs=1e-6)
-
-
 def test_calibration_slope_is_that_of_an_independent_logistic_regression():
     from statsmodels.api import GLM, families
 
@@ -115,30 +101,9 @@ def test_a_slope_that_does_not_exist_is_not_invented():
     assert np.isnan(m.calibration_slope([0, 0, 1, 1], [-2.0, -1.0, 1.0, 2.0]))
 
 
-@pytest.mark.parametrize(("norm", "expected"), [("l1", 0.2900), ("l2", 0.2918), ("max", 0.3167)])
-def test_expected_calibration_error_of_the_torchmetrics_example(norm, expected):
-    found = m.ece([0, 0, 1, 1, 1], [0.25, 0.25, 0.55, 0.75, 0.75], bins=2, edges="width", norm=norm)
-    assert found == pytest.approx(expected, abs=5e-5)
-
-
 def test_expected_calibration_error_of_a_perfect_forecast_is_zero():
     labels = np.tile([0, 0, 0, 1], 50)
     assert m.ece(labels, np.full(200, 0.25)) == pytest.approx(0, abs=1e-12)
-
-
-def test_net_benefit_of_the_worked_example():
-    # methods.md G08: 20 true and 30 false positives among 100 at 0.2; treating all at prevalence 0.25.
-    labels = [1] * 20 + [0] * 80
-    assert m.net_benefit(labels, [0.9] * 50 + [0.1] * 50, 0.2) == pytest.approx(0.125, abs=1e-12)
-    assert m.net_benefit_treat_all(0.25, 0.2) == pytest.approx(0.0625, abs=1e-12)
-
-
-def test_predictive_values_at_another_prevalence():
-    # methods.md G14, from the table of Huang et al. 2020.
-    positive, negative = m.predictive_values(0.873, 0.902, 0.5771)
-    assert positive == pytest.approx(0.924, abs=5e-4)
-    assert negative == pytest.approx(0.8388, abs=5e-4)
-    assert m.predictive_values(0.873, 0.902, 0.15)[0] == pytest.approx(0.6112, abs=5e-5)
 
 
 @settings(max_examples=50, deadline=None)
