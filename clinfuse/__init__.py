@@ -34,6 +34,7 @@ _HOMES = {
     "JointFusion": "clinfuse.training.joint",
     "LateFusion": "clinfuse.training.late",
     "HybridFusion": "clinfuse.training.joint",
+    "Calibrated": "clinfuse.training.calibrated",
     "TrainingOptions": "clinfuse.training.options",
     "train_final": "clinfuse.training.store",
     "load_model": "clinfuse.training.store",

@@ -14,14 +14,15 @@ import pandas as pd
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.answer import Answer, Difference, decide, paired_difference
-from clinfuse.evaluation.before_after import calibration_table
 from clinfuse.evaluation.best_single import Comparator, chosen_single, inner_single, named_single
+from clinfuse.evaluation.calibration.before_after import calibration_table
 from clinfuse.evaluation.crossval import CrossValidation, Running, run_models, scheme_from, silent
 from clinfuse.evaluation.folds import Scheme, deal, scored
 from clinfuse.evaluation.partition import Splits
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import MetricRow, Reachable, counts, metric_rows
 from clinfuse.evaluation.statistics.significance import adjusted_p
+from clinfuse.training.calibrated import Calibrated, plain
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.unimodal import Unimodal
@@ -365,7 +366,7 @@ def _singles(
     cohort: Cohort, models: Mapping[str, FusionClassifier], primary: FusionClassifier
 ) -> dict[str, FusionClassifier]:
     """Every modality that no given model stands for, learned the way the declared fusion learns it."""
-    own = primary.get_params(deep=False)
+    own = plain(primary).get_params(deep=False)
     encoders, learners = own.get("encoders") or {}, own.get("learners") or {}
     found: dict[str, FusionClassifier] = {}
     for name in cohort.names:
@@ -373,13 +374,14 @@ def _singles(
             if models[name].multimodal:
                 _refuse("MODEL_NAME", "a fusion may not be called like a modality", "models")
             continue
-        found[name] = Unimodal(
+        single = Unimodal(
             name,
             encoder=encoders.get(name),
             learner=learners.get(name),
             options=own.get("options", TrainingOptions()),
             seed=own.get("seed", 0),
         )
+        found[name] = primary.around(single) if isinstance(primary, Calibrated) else single
     return found
 
 

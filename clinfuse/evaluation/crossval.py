@@ -111,7 +111,7 @@ class CrossValidation:
         self.losses = {place: task.losses for place, task in self._tasks.items()}
         self.folds = {place: task.fold for place, task in self._tasks.items()}
         self.priors = {place: _prior(cohort, fold) for place, fold in self.folds.items()}
-        options = first.model.get_params(deep=False).get("options")
+        options = getattr(first.model, "options", None)
         self.hide = float(getattr(options, "hide", 0.0)) if self.multimodal else 0.0
         self.classifiers: Mapping[tuple[int, int], FusionClassifier] = _Classifiers(self._tasks)
         self.inner = {place: dict(task.about.get("inner", {})) for place, task in self._tasks.items()}

@@ -12,6 +12,7 @@ import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
+from clinfuse.training.calibrated import Calibrated
 from clinfuse.training.seeds import derived_seed
 from clinfuse.training.splits import column_split, holdout, patient_folds, site_folds, temporal_split
 
@@ -204,6 +205,8 @@ def _is_time(text: str) -> bool:
 
 def settings_of(model: Any, fold: Fold, scheme: Scheme) -> dict[str, Any]:
     """Give the settings a model gets in this fold beside its own: the fold's seed, and the holdout's validation."""
+    if isinstance(model, Calibrated):
+        return {f"model__{name}": value for name, value in settings_of(model.model, fold, scheme).items()}
     own = model.get_params(deep=False)
     changed: dict[str, Any] = {}
     if "seed" in own:

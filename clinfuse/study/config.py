@@ -53,6 +53,8 @@ class ModelSection(Strict):
     features: Annotated[int, Field(ge=1)] | None = None
     normalise: bool = False
     options: dict[str, Any] = Field(default_factory=dict)
+    calibration: Literal["none", "temperature", "platt", "isotonic"] = "none"
+    calibration_by: Literal["all", "pattern"] = "all"
 
     def operator(self) -> Any:
         """Give what joint fusion takes: the name where nothing else is written, else an `OperatorChoice`."""
@@ -212,8 +214,18 @@ class Study(Strict):
         ConfigError
             ``TRAINING_OPTION``, and what a classifier refuses of its arguments.
         """
-        singles = {name: ModelSection(fusion="single", modality=name) for name in modalities}
+        singles = {name: self.single_section(name) for name in modalities}
         return {name: _build(section, self) for name, section in {**singles, **self.models}.items()}
+
+    def single_section(self, name: str) -> ModelSection:
+        """The single model of a modality that the file has none for: calibrated as the declared model is."""
+        declared = self.models[self.primary]
+        return ModelSection(
+            fusion="single",
+            modality=name,
+            calibration=declared.calibration,
+            calibration_by=declared.calibration_by,
+        )
 
     def check_against(self, kinds: Mapping[str, str]) -> None:
         """Refuse names that the cohort or this version does not have.
@@ -342,6 +354,16 @@ def _known_keys(loc: list[str]) -> list[str]:
 
 
 def _build(section: ModelSection, study: Study) -> Any:
+    from clinfuse.training.calibrated import Calibrated
+
+    model = _fusion(section, study)
+    if section.calibration == "none":
+        return model
+    how: dict[str, Any] = {"method": section.calibration, "by": section.calibration_by}
+    return Calibrated(model, **how, inner_folds=study.validation.inner_folds)
+
+
+def _fusion(section: ModelSection, study: Study) -> Any:
     from clinfuse.training.early import EarlyFusion
     from clinfuse.training.joint import HybridFusion, JointFusion
     from clinfuse.training.late import LateFusion

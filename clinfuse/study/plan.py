@@ -17,8 +17,8 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.study.config import ModelSection, Study
 from clinfuse.study.rules import learns_from_unseen
 from clinfuse.study.work import Work
+from clinfuse.training.calibrated import plain
 from clinfuse.training.store import save_model
-from clinfuse.training.unimodal import Unimodal
 
 LONG_HOURS = 1.0
 _SAMPLE = 32
@@ -101,7 +101,7 @@ def plan_run(work: Work, *, workers: int) -> Plan:
     share = 0.85 if work.study.validation.holdout else 1 - 1 / work.study.validation.folds
     epochs = work.study.options().epochs
     once = {name: timings[name].milliseconds / 1000 * sizes[name] * share * epochs for name in timings}
-    sections = {name: ModelSection(fusion="single", modality=name) for name in timings} | work.study.models
+    sections = {name: work.study.single_section(name) for name in timings} | work.study.models
     fits: dict[tuple[str, ...], Fits] = {}
     size = 0.0
     for label, section in sections.items():
@@ -157,6 +157,25 @@ def fits_of(
     >>> sorted(fits_of("late", study.models["late"], study, {"ct": True}))
     [('full', 'ct', ''), ('inner', '3', 'ct', '')]
     """
+    whole = _whole_fits(label, section, study, trained)
+    if section.calibration == "none":
+        return whole
+    inner = study.validation.inner_folds
+    if section.fusion == "late":
+        names = {key[1]: key[2] for key in whole if key[0] == "full"}
+        return whole | {("inner", str(inner), *item): _held_out(whole["full", *item], inner) for item in names.items()}
+    where = ("inner", str(inner)) if section.fusion == "single" else ("inner", str(inner), label)
+    return whole | {(*where, *key[1:]): _held_out(fit, inner) for key, fit in whole.items()}
+
+
+def _held_out(whole: Fits, inner: int) -> Fits:
+    """What the same fits cost without one inner fold, once for every fold."""
+    return Fits(whole.modalities, whole.passes * (inner - 1), whole.count * inner)
+
+
+def _whole_fits(
+    label: str, section: ModelSection, study: Study, trained: Mapping[str, bool]
+) -> dict[tuple[str, ...], Fits]:
     if section.fusion in ("joint", "hybrid"):
         return {(section.fusion, label): Fits(tuple(trained), 1.0, 1)}
     if section.fusion == "single":
@@ -174,13 +193,13 @@ def fits_of(
         network = 1.0 if trained[name] and not learner else 0.0
         found["full", name, learner] = Fits((name,), network, 1)
         if learns_from_unseen(section):
-            found["inner", str(inner), name, learner] = Fits((name,), network * (inner - 1), inner)
+            found["inner", str(inner), name, learner] = _held_out(found["full", name, learner], inner)
     return found
 
 
 def _timed(work: Work, name: str) -> Timing:
     """Time of one record in one pass: what two passes more cost, so that the start of a fit does not count."""
-    model: Unimodal = work.models[name]
+    model = plain(work.models[name])
     sample = _sample(work.cohort, name)
     first, seconds = _fit(model, sample, 1)
     _, longer = _fit(model, sample, 1 + _EXTRA_EPOCHS)
@@ -194,7 +213,7 @@ def _timed(work: Work, name: str) -> Timing:
     return Timing(network, 1000 * each, _stored_bytes(first), trained)
 
 
-def _fit(model: Unimodal, sample: Cohort, epochs: int) -> tuple[Any, float]:
+def _fit(model: Any, sample: Cohort, epochs: int) -> tuple[Any, float]:
     from sklearn.base import clone
 
     options = dataclasses.replace(model.options, epochs=epochs, patience=0)

@@ -164,6 +164,9 @@ def _check_names(name: str, section: ModelSection) -> None:
         check_name(section.learner, _learners(), f"models.{name}.learner", "a learner")
     for modality, learner in section.learners.items():
         check_name(learner, _learners(), f"models.{name}.learners.{modality}", "a learner")
+    if "calibration_by" in written and section.calibration == "none":
+        rule, remedy = "calibration_by only beside a calibration", 'Write calibration = "platt", or remove the key.'
+        _refuse_both(f"models.{name}.calibration_by", rule, "no calibration", remedy)
 
 
 def _check_options(name: str, section: ModelSection) -> None:
@@ -229,9 +232,12 @@ def _check_validation(study: Study) -> None:
         if not study.rival:
             remedy = 'Name a modality, as in primary = ["late", "labs"], or remove holdout.'
             _refuse_both("question.primary", "a modality named in advance beside holdout = true", "best single", remedy)
-    learning = any(one.fusion == "late" and learns_from_unseen(one) for one in study.models.values())
+    learning = any(
+        one.calibration != "none" or (one.fusion == "late" and learns_from_unseen(one)) for one in study.models.values()
+    )
     if "inner_folds" in asked.model_fields_set and not learning:
-        rule = f"only beside late fusion with a fill, or with combine = {' or '.join(_learning_pools())}"
+        pools = " or ".join(_learning_pools())
+        rule = f"only beside a calibration, or late fusion with a fill or with combine = {pools}"
         _refuse_both("validation.inner_folds", rule, "no such model", "Remove the line.")
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
@@ -21,6 +21,8 @@ from clinfuse.training.encoded import Encoded
 from clinfuse.training.loop import Epoch
 from clinfuse.training.objective import class_prior, prior_logits
 from clinfuse.training.options import TrainingOptions
+from clinfuse.training.seeds import derived_seed
+from clinfuse.training.splits import patient_folds
 
 
 @final
@@ -177,6 +179,37 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
         """Give the most probable class, int64 (records,), or 0/1 per label if multilabel."""
         chances = self.predict_proba(cohort)
         return (chances >= 0.5).astype(np.int64) if self.multilabel_ else self.classes_[chances.argmax(1)]
+
+    def unseen_logits(self, cohort: Cohort, labels: np.ndarray, *, folds: int) -> tuple[np.ndarray, np.ndarray]:
+        """Give what copies of this classifier say of training records in the inner folds that hold them out.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            Training records as `fit` sees them: sorted by id, labelled.
+        labels : ndarray of int64, (records,) or (records, labels)
+        folds : int
+            By patient; the same deal for every classifier of this seed, so that fits can be shared.
+
+        Returns
+        -------
+        tuple of ndarray
+            Logits, float64 (records, classes), and the inner fold of each record, int64 (records,).
+
+        Raises
+        ------
+        DataError
+            As of `clinfuse.training.splits.patient_folds`.
+        """
+        logits = np.zeros((len(cohort), len(self.prior_)))
+        held_in = np.zeros(len(cohort), dtype=np.int64)
+        cuts = patient_folds(
+            labels, cohort.groups, cohort.record_ids, folds=folds, seed=derived_seed(self.seed, "inner")
+        )
+        for number, (train, test) in enumerate(cuts):
+            inner: FusionClassifier = clone(self).fit(cohort[train], labels[train])
+            logits[test], held_in[test] = inner.decide(inner.encode(cohort[test])), number
+        return logits, held_in
 
     def explainable(self, cohort: Cohort) -> Explainable:
         """Give the decision about a single record as a function to attribute.

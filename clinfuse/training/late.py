@@ -14,6 +14,7 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError
 from clinfuse.fusion.fill import Fill
 from clinfuse.fusion.missing import fill_from_state
+from clinfuse.fusion.pool import Pool
 from clinfuse.fusion.pooling import build_pool, pool_from_state
 from clinfuse.training.blocks import masked_copies
 from clinfuse.training.classifiers import Explainable, FusionClassifier, as_tensor, explained, refuse_single
@@ -22,7 +23,7 @@ from clinfuse.training.fills import SKIP, check_fill, fill_name, fit_fill
 from clinfuse.training.learner import LearnerRows
 from clinfuse.training.loop import Epoch
 from clinfuse.training.models import LearnerModel, NetworkModel, single_from_state
-from clinfuse.training.objective import class_prior
+from clinfuse.training.objective import class_prior, prior_logits
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.parts import differentiable, part_of
 from clinfuse.training.seeds import derived_seed
@@ -100,17 +101,26 @@ class LateFusion(FusionClassifier):
     def _fit(self, cohort: Cohort, labels: np.ndarray) -> None:
         refuse_single(cohort, 2)
         check_fill(self.fill)
-        weights = self._declared_weights()
-        self.pool_ = build_pool(self.combine, self.prior_logits_, multilabel=self.multilabel_, weights=weights)
+        self.pool_ = self._pool(self.prior_logits_)
         self.fill_: Fill | None = None
         self._inner_: dict[str, float] = {}
-        if self.pool_.learns or self.fill != SKIP:
-            self._fit_pool(cohort, labels)
+        if self._learns:
+            self.held_out_ = self._unseen_singles(cohort, labels)
+            self._inner_ = self._alone(cohort, labels, self.held_out_)
+            self.pool_, self.fill_ = self._learned_pool(cohort, labels, self.held_out_, self.prior_logits_)
         recipes = {name: self._recipe(cohort, name) for name in self.modalities_}
         self.models_ = {
             name: fit_single(cohort, name, labels, recipe=recipe, prior=self.prior_, multilabel=self.multilabel_)
             for name, recipe in recipes.items()
         }
+
+    @property
+    def _learns(self) -> bool:
+        """Whether anything is learned from predictions for patients that the models never saw."""
+        return self.pool_.learns or self.fill != SKIP
+
+    def _pool(self, prior: np.ndarray) -> Pool:
+        return build_pool(self.combine, prior, multilabel=self.multilabel_, weights=self._declared_weights())
 
     def _declared_weights(self) -> np.ndarray | None:
         """Weights in the order of the modalities, float64 (modalities,); None where they are not declared."""
@@ -126,12 +136,14 @@ class LateFusion(FusionClassifier):
             )
         return np.array([float(self.weights[name]) for name in self.modalities_])
 
-    def _fit_pool(self, cohort: Cohort, labels: np.ndarray) -> None:
-        logits = self._unseen_logits(cohort, labels)
-        self._inner_ = self._alone(cohort, labels, logits)
+    def _learned_pool(
+        self, cohort: Cohort, labels: np.ndarray, logits: np.ndarray, prior: np.ndarray
+    ) -> tuple[Pool, Fill | None]:
+        """What is learned from the logits of models that never saw the patients they answer for."""
+        pool, fill = self._pool(prior), None
         seed = derived_seed(self.seed, "pool")
         owners, masks = np.arange(len(cohort)), cohort.present
-        if self.pool_.masked:
+        if pool.masked:
             owners, masks = masked_copies(cohort.present, cohort.record_ids, self.options, seed=seed)
         kept = masks.any(1)
         owners, masks = owners[kept], masks[kept]
@@ -139,10 +151,10 @@ class LateFusion(FusionClassifier):
         if self.fill != SKIP:
             belong = LearnerRows(owners, cohort.groups, cohort.record_ids, seed=seed)
             z = self._blocks(logits)
-            self.fill_, filled = fit_fill(self.fill, z, cohort.present, masks=masks, rows=belong)
+            fill, filled = fit_fill(self.fill, z, cohort.present, masks=masks, rows=belong)
             rows, masks = self._logits(filled), np.ones_like(masks)
         weights = 1 / np.bincount(owners)[owners]
-        self.pool_.fit(rows, masks, labels[owners], weights)
+        return pool.fit(rows, masks, labels[owners], weights), fill
 
     def _blocks(self, logits: np.ndarray) -> list[np.ndarray]:
         """Logits of each modality counted from the prior, as a fill takes them."""
@@ -152,13 +164,18 @@ class LateFusion(FusionClassifier):
     def _logits(self, blocks: list[np.ndarray]) -> np.ndarray:
         return np.stack(blocks, axis=1) + self.prior_logits_
 
-    def _filled(self, logits: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _filled(self, logits: np.ndarray, present: np.ndarray, fill: Fill | None) -> tuple[np.ndarray, np.ndarray]:
         """What the pool is given: logits (records, modalities, outputs) and which of them count."""
-        if self.fill_ is None:
+        if fill is None:
             return logits, present
-        return self._logits(self.fill_.fill(self._blocks(logits), present)), np.ones_like(present)
+        return self._logits(fill.fill(self._blocks(logits), present)), np.ones_like(present)
 
-    def _unseen_logits(self, cohort: Cohort, labels: np.ndarray) -> np.ndarray:
+    def _combined(self, pool: Pool, fill: Fill | None, logits: np.ndarray, present: np.ndarray) -> np.ndarray:
+        """Fused logits, float64 (records, outputs), of records with something present."""
+        stacked, counted = self._filled(logits, present, fill)
+        return pool.combine(as_tensor(stacked), torch.from_numpy(counted)).numpy()
+
+    def _unseen_singles(self, cohort: Cohort, labels: np.ndarray) -> np.ndarray:
         """Out-of-fold logits, float64 (records, modalities, outputs): no model saw the patient it answers for."""
         logits = np.zeros((len(cohort), len(self.modalities_), len(self.prior_)))
         for train, test in self._cuts(cohort, labels):
@@ -185,6 +202,27 @@ class LateFusion(FusionClassifier):
         """AUROC of every modality alone in the inner folds; empty where the pool learns nothing."""
         return dict(self._inner_)
 
+    def unseen_logits(self, cohort: Cohort, labels: np.ndarray, *, folds: int) -> tuple[np.ndarray, np.ndarray]:
+        """Give what is said of training records in the folds that hold them out, as every classifier does.
+
+        The folds are the fusion's own ``inner_folds``: the models of each modality are those that the pool learned
+        from, and what fuses a fold's logits was learned from those of the other folds. Nothing is trained again.
+        """
+        singles = self.held_out_ if self._learns else self._unseen_singles(cohort, labels)
+        logits = np.tile(self.prior_logits_, (len(cohort), 1))
+        held_in = np.zeros(len(cohort), dtype=np.int64)
+        for number, (train, test) in enumerate(self._cuts(cohort, labels)):
+            held_in[test] = number
+            prior = class_prior(labels[train], len(self.prior_), multilabel=self.multilabel_)
+            prior = prior_logits(prior, multilabel=self.multilabel_)
+            pool, fill = self._pool(prior), None
+            if self._learns:
+                pool, fill = self._learned_pool(cohort[train], labels[train], singles[train], prior)
+            there = test[cohort.present[test].any(1)]
+            present = np.asarray(cohort.present[there])
+            logits[there] = self._combined(pool, fill, singles[there], present)
+        return logits, held_in
+
     def _encode(self, cohort: Cohort, names: list[str]) -> dict[str, np.ndarray]:
         return {name: self.models_[name].logits(cohort) for name in names}
 
@@ -192,15 +230,15 @@ class LateFusion(FusionClassifier):
         return np.zeros((records, len(self.prior_)))
 
     def _decide(self, values: dict[str, np.ndarray], present: np.ndarray) -> np.ndarray:
-        stacked, counted = self._filled(np.stack([values[name] for name in self.modalities_], axis=1), present)
-        return self.pool_.combine(as_tensor(stacked), torch.from_numpy(counted)).numpy()
+        stacked = np.stack([values[name] for name in self.modalities_], axis=1)
+        return self._combined(self.pool_, self.fill_, stacked, present)
 
     def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
         order = tuple(name for name in present if differentiable(self.models_[name]))
         parts = {name: part_of(self.models_[name], cohort) for name in order}
         # What stands for an absent modality stays as it is for this record.
         stacked = np.stack([encoded.values[name] for name in self.modalities_], axis=1)
-        filled, counted = self._filled(stacked, encoded.present)
+        filled, counted = self._filled(stacked, encoded.present, self.fill_)
         fixed, mask = as_tensor(filled), torch.from_numpy(counted)
 
         def function(inputs: tuple[Tensor, ...]) -> Tensor:

@@ -14,6 +14,7 @@ from safetensors.numpy import load, save
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import StorageError
+from clinfuse.training.calibrated import Calibrated
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.contrastive import DualEncoder
 from clinfuse.training.early import EarlyFusion
@@ -150,6 +151,10 @@ def train_final(model: FusionClassifier, cohort: Cohort, folder: Path) -> Fusion
 
 
 def _rebuilt(state: Mapping[str, Any]) -> FusionClassifier:
+    if state["classifier"] == "Calibrated":
+        calibrated = Calibrated(_rebuilt(state["learned"]["model"]))
+        calibrated.restore(state)
+        return calibrated
     options = TrainingOptions(**state["options"])
     common: dict[str, Any] = {"options": options, "seed": state["seed"]}
     if state["classifier"] == "Unimodal":

@@ -6,6 +6,7 @@ import pytest
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.modality import Column, Modality
 from clinfuse.fusion.choice import OperatorChoice
+from clinfuse.training.calibrated import Calibrated
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.joint import HybridFusion, JointFusion
 from clinfuse.training.late import LateFusion
@@ -62,6 +63,9 @@ CLASSIFIERS = {
     "late stacked by pattern": lambda: late(combine="stacked by pattern"),
     "late declared": lambda: late(combine="weighted", weights={"film": 2, "eeg": 1, "labs": 1}),
     "late filled": lambda: late(combine="mean", fill="regression"),
+    "calibrated table by steps": lambda: Calibrated(Unimodal("labs", options=OPTIONS), method="isotonic"),
+    "calibrated late by pattern": lambda: Calibrated(late(combine="stacked"), by="pattern"),
+    "calibrated joint": lambda: Calibrated(JointFusion(options=OPTIONS), method="temperature", inner_folds=2),
     "hybrid": lambda: HybridFusion(options=OPTIONS),
     "hybrid tokens": lambda: HybridFusion(combine=OperatorChoice("token-transformer", 8), options=OPTIONS),
 }

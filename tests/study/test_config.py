@@ -149,6 +149,7 @@ def holdout(rival: str = "labs", **written: Any) -> dict[str, Any]:
             whole(models={"late": {"fusion": "late", "combine": "weighted", "weights": {"ct": 1}}}),
             "validation.inner_folds",
         ),
+        (whole(models={"late": {"fusion": "late", "calibration_by": "pattern"}}), "models.late.calibration_by"),
         (whole(models={"late": {"fusion": "late", "combine": "mean", "weights": {"ct": 1}}}), "models.late.weights"),
     ],
 )
@@ -271,6 +272,15 @@ def test_models_are_built_with_the_written_settings() -> None:
     assert models["late"].combine == "stacked"
     assert models["late"].inner_folds == 3
     assert all(model.seed == 1 and model.options.epochs == 60 for model in models.values())
+
+
+def test_a_calibration_stands_around_its_model_and_around_the_single_ones_beside_it() -> None:
+    calibrated = {"late": {"fusion": "late", "calibration": "platt", "calibration_by": "pattern"}}
+    models = parse_study(whole(models=calibrated)).build_models(("labs",))
+    made = {name: type(one).__name__ for name, one in models.items()}
+    assert made == {"labs": "Calibrated", "early": "EarlyFusion", "joint": "JointFusion", "late": "Calibrated"}
+    assert (models["late"].method, models["late"].by, models["late"].inner_folds) == ("platt", "pattern", 3)
+    assert (models["labs"].by, models["labs"].model.modality) == ("pattern", "labs")
 
 
 def test_an_operator_is_built_with_what_is_written_beside_its_name() -> None:

@@ -35,6 +35,11 @@ def counted(**models: Any) -> tuple[float, int]:
         ({"one": {"fusion": "late", "combine": "mean"}}, 2, 3),
         ({"one": {"fusion": "late"}}, 4, 9),  # whole, and two inner folds of half the patients each
         ({"one": {"fusion": "late"}, "two": {"fusion": "late", "combine": "weighted"}}, 4, 9),  # shared
+        ({"one": {"fusion": "late", "calibration": "platt"}}, 4, 9),  # calibrated on what the pool learned from
+        ({"one": {"fusion": "late", "combine": "mean", "calibration": "platt"}}, 4, 9),
+        ({"one": {"fusion": "single", "modality": "ct", "calibration": "platt"}, "two": {"fusion": "late"}}, 4, 9),
+        ({"one": {"fusion": "joint", "calibration": "temperature"}}, 4, 3),  # and half of it in either inner fold
+        ({"one": {"fusion": "early", "calibration": "platt"}}, 4, 18),
         ({"one": {"fusion": "late"}, "two": {"fusion": "early"}}, 4, 11),  # early fusion makes the same cut
     ],
 )

@@ -45,7 +45,7 @@ class Fitted:
 
 def one_thread_each(model: Any) -> AbstractContextManager[Any]:
     """Hold BLAS and OpenMP to the threads that the model's options name, so that every engine gives the same bits."""
-    threads = getattr(model.get_params(deep=False).get("options"), "threads", 1)
+    threads = getattr(getattr(model, "options", None), "threads", 1)
     return cast(AbstractContextManager[Any], threadpool_limits(limits=threads))
 
 

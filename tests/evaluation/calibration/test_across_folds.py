@@ -3,8 +3,9 @@ import pytest
 from scipy import special
 
 from clinfuse.errors import DataError
-from clinfuse.evaluation.calibration import Calibrator, calibrated, fit_calibrator
+from clinfuse.evaluation.calibration.across_folds import calibrated
 from clinfuse.evaluation.metrics import auroc, calibration_intercept, calibration_slope, log_loss
+from clinfuse.training.calibrators import LinearCalibrator, fit_calibrator
 
 
 def overconfident(seed=0, n=3000, factor=3.0, shift=1.0):
@@ -75,4 +76,4 @@ def test_what_cannot_be_calibrated_is_refused(predictions_of):
     with pytest.raises(DataError, match="CALIBRATION_TASK"):
         calibrated(predictions_of([0, 1], [0.1, 0.2], withheld="m1"))
     with pytest.raises(DataError, match="CALIBRATION_VALUE"):
-        Calibrator(float("nan"), 0, 0.1)
+        LinearCalibrator(float("nan"), 0, 0.1)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from clinfuse.evaluation.calibration import calibrated
+from clinfuse.evaluation.calibration.across_folds import calibrated
 from clinfuse.evaluation.crossval import CrossValidation
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import predicted_statistic

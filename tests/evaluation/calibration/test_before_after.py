@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.evaluation.before_after import PREDICTED, RECALIBRATED, WEIGHED, calibration_forms, uncorrected
+from clinfuse.evaluation.calibration.before_after import (
+    PREDICTED,
+    RECALIBRATED,
+    WEIGHED,
+    calibration_forms,
+    uncorrected,
+)
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.metrics import calibration_intercept, calibration_slope
