@@ -13,7 +13,8 @@ from clinfuse.cohort.contract import FILE_NAME, read_contract
 from clinfuse.cohort.strict import read_toml
 from clinfuse.cohort.unmatched import unmatched
 from clinfuse.errors import StorageError
-from clinfuse.evaluation.audit.checks import Audit, Finding, audit
+from clinfuse.evaluation.audit.checks import audit
+from clinfuse.evaluation.audit.finding import Audit, Finding
 from clinfuse.report.check import Checked, check_facts, write_check
 from clinfuse.report.ledger import Reason
 from clinfuse.study.config import load_study

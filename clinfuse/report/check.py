@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, final
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.evaluation.audit.checks import Audit
+from clinfuse.evaluation.audit.finding import Audit
 from clinfuse.evaluation.quality import Association, columns, patterns, presences
 from clinfuse.report.html import interval, number, render, write_text
 from clinfuse.report.ledger import Reason, reasons

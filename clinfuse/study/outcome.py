@@ -12,7 +12,8 @@ from typing import Any, final
 import numpy as np
 
 from clinfuse.errors import ConfigError
-from clinfuse.evaluation.audit.checks import Audit, audit
+from clinfuse.evaluation.audit.checks import audit
+from clinfuse.evaluation.audit.finding import Audit
 from clinfuse.evaluation.compare import CHOSEN_INSIDE, Comparison, compare
 from clinfuse.evaluation.diagnosis.diagnose import Diagnosis, diagnose
 from clinfuse.evaluation.predictions import Predictions

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError
-from clinfuse.evaluation.audit.checks import Audit, audit
+from clinfuse.evaluation.audit.checks import audit
+from clinfuse.evaluation.audit.finding import Audit
 from clinfuse.study.config import Study
 from clinfuse.study.folder import RunFolder, describe, settle
 from clinfuse.study.outcome import Outcome, finish, one_way

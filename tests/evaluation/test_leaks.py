@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.evaluation.audit.checks import Audit, audit
+from clinfuse.evaluation.audit.checks import audit
+from clinfuse.evaluation.audit.finding import Audit
 from clinfuse.synthetic.make import make_cohort
 
 PEOPLE = 30

@@ -13,7 +13,7 @@ import pytest
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.ledger import Entry, Ledger
-from clinfuse.evaluation.audit.checks import Audit, Finding
+from clinfuse.evaluation.audit.finding import Audit, Finding
 from clinfuse.evaluation.compare import Comparison, compare
 from clinfuse.evaluation.diagnosis.diagnose import diagnose
 from clinfuse.evaluation.robustness.subsets import Robustness, robustness

@@ -271,7 +271,7 @@ def test_what_tells_the_classes_apart_alone_stops_a_run_before_it_is_trained(stu
 
 
 def test_a_run_is_audited_once(study_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from clinfuse.evaluation.audit.checks import Audit
+    from clinfuse.evaluation.audit.finding import Audit
 
     work = done_here(study_file)
     found = Audit((), (("nothing", "looked at"),))

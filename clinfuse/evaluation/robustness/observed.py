@@ -11,7 +11,10 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.evaluation.audit.checks import PRESENCE
+from clinfuse.evaluation.audit.checks import CHANCE
+from clinfuse.evaluation.audit.family import family_p
+from clinfuse.evaluation.audit.labels import answers
+from clinfuse.evaluation.audit.questions import PRESENCE
 from clinfuse.evaluation.crossval import CrossValidation
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.robustness.decisions import places
@@ -80,16 +83,19 @@ class Observed:
         Most frequent first, the rare ones together last.
     presence : Estimate
         AUROC of a logistic regression on presence alone, cross-validated on the folds of the model.
+    presence_p : float
+        How often presence goes as much with labels that are dealt anew among patients.
     """
 
     model: str
     rows: tuple[PatternRow, ...]
     presence: Estimate
+    presence_p: float
 
     @property
     def shortcut(self) -> bool:
-        """Whether presence alone tells the classes apart: AUROC above 0.6 with a lower limit above 0.5."""
-        return self.presence.value > PRESENCE and self.presence.low > 0.5
+        """Whether presence alone tells the classes apart: AUROC above 0.6, and p below 0.005."""
+        return self.presence.value > PRESENCE and self.presence_p < CHANCE
 
     @property
     def sentence(self) -> str:
@@ -101,7 +107,7 @@ class Observed:
                 "examined, and not what was found; elsewhere examinations are ordered in other ways."
             )
         if self.presence.value > PRESENCE:
-            return f"{said}: above {PRESENCE:.1f}, but the interval includes 0.5."
+            return f"{said}: above {PRESENCE:.1f}, but so it may be by chance (p = {self.presence_p:.3f})."
         return f"{said}: not above {PRESENCE:.1f}, no sign of a test-ordering shortcut."
 
     def table(self) -> pd.DataFrame:
@@ -211,7 +217,9 @@ def observed_patterns(cv: CrossValidation, *, seed: int | None = None) -> Observ
     if rare.any():
         rows.append(replace(_row(held.rows(rare), (), start), rest=True))
     presence = metric_interval(presence_alone(cv), "auroc", seed=start)
-    return Observed(cv.name, tuple(rows), presence)
+    mask = cv.cohort.present.astype(np.float64)
+    chance = family_p([mask], answers(cv.cohort), cv.cohort.groups, seed=start)[0]
+    return Observed(cv.name, tuple(rows), presence, float(chance))
 
 
 def _row(held: Predictions, present: tuple[str, ...], seed: int) -> PatternRow:
