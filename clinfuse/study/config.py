@@ -130,6 +130,7 @@ class ReportSection(Strict):
     title: str = ""
     patients: Annotated[int, Field(ge=0)] = 4
     tables: Annotated[tuple[Literal["csv", "docx", "tex"], ...], Field(strict=False)] = ("csv",)
+    figures: Annotated[tuple[Literal["png", "svg", "pdf"], ...], Field(strict=False)] = ()
     subgroups: Annotated[tuple[str, ...], Field(strict=False)] = ()
     bands: dict[str, Annotated[tuple[float, ...], Field(strict=False, min_length=1)]] = Field(default_factory=dict)
     threshold: Share = 0.5

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
@@ -18,13 +19,21 @@ from clinfuse.report.tables import write_tables
 from clinfuse.report.written_methods import methods_document
 from clinfuse.study.cohort_facts import cohort_facts
 from clinfuse.study.folder import write_json
+from clinfuse.study.plates import write_run_plates
 from clinfuse.study.work import Work
 
 if TYPE_CHECKING:
     from clinfuse.study.outcome import Outcome
 
-METHODS, REPORTING = "methods.txt", "reporting"
-_CHECKED = (("TRIPOD+AI", "tripod_ai"), ("CLAIM", "claim"))
+Links: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
+METHODS, REPORTING, FIGURES = "methods.txt", "reporting", "figures"
+_CHECKED = (
+    *(
+        (title, tuple((form, f"{REPORTING}/{name}.{form}") for form in ("html", "csv", "docx", "tex")))
+        for title, name in (("TRIPOD+AI", "tripod_ai"), ("CLAIM", "claim"))
+    ),
+    ("model card", tuple((form, f"{REPORTING}/model_card.{form}") for form in ("md", "docx"))),
+)
 _WITHHELD = f"{INTERVALS} Changes are paired: the same draws of patients for both."
 # Tables that another study file may not ask for.
 _PASSING = ("withheld", "diagnosis", "rates", "calibration", "subgroups", "subgroup_gaps")
@@ -42,18 +51,30 @@ def write_documents(outcome: Outcome, work: Work) -> Beside:
     write_json(run.path / "cohort.json", cohort_facts(work.cohort, Path(work.study.cohort)))
     write_json(run.path / "audit.json", asdict(outcome.audit))
     names = write_run_tables(outcome, work)
+    figures = write_run_plates(
+        outcome.comparison,
+        run.path / FIGURES,
+        forms=work.study.report.figures,
+        threshold=work.study.report.threshold,
+        seed=work.study.seed,
+    )
     text = methods_document(Artefacts(run.path))
     write_text(run.path / METHODS, text)
-    links = [
-        (name, tuple((form, f"{run.tables.name}/{name}.{form}") for form in work.study.report.tables)) for name in names
-    ]
-    checked = [
-        (title, tuple((form, f"{REPORTING}/{name}.{form}") for form in ("html", "csv", "docx", "tex")))
-        for title, name in _CHECKED
-    ]
-    card = tuple((form, f"{REPORTING}/model_card.{form}") for form in ("md", "docx"))
-    files = (*links, ("methods text", ((METHODS, METHODS),)), *checked, ("model card", card))
+    files = (*_table_links(work, names), *_figure_links(figures), ("methods text", ((METHODS, METHODS),)), *_CHECKED)
     return {"subgroups": outcome.subgroups, "methods": text.strip().split("\n\n"), "files": files}
+
+
+def _table_links(work: Work, names: Sequence[str]) -> list[Links]:
+    place, forms = work.run.tables.name, work.study.report.tables
+    return [(f"table {name}", tuple((form, f"{place}/{name}.{form}") for form in forms)) for name in names]
+
+
+def _figure_links(files: Sequence[Path]) -> list[Links]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for file in files:
+        name, _, size = file.stem.rpartition("-")
+        found.setdefault(name, []).append((f"{size} {file.suffix[1:]}", f"{FIGURES}/{file.name}"))
+    return [(f"figure {name}", tuple(links)) for name, links in found.items()]
 
 
 def write_checked(work: Work) -> None:

@@ -67,6 +67,17 @@ def test_a_run_is_a_folder_of_files_that_say_the_same(study_file: Path) -> None:
     assert contents(work.run.path) == run
 
 
+def test_figures_are_drawn_where_they_are_asked_for_and_linked(study_file: Path) -> None:
+    text = study_file.read_text(encoding="utf-8").replace('tables = ["csv"]', 'tables = ["tex"]\nfigures = ["svg"]')
+    study_file.write_text(text, encoding="utf-8")
+    work = done_here(study_file)
+    finish(work)
+    run = contents(work.run.path)
+    assert {"figures/roc-85mm.svg", "figures/comparisons-170mm.svg", "tables/performance.tex"} <= set(run)
+    assert 'href="figures/roc-85mm.svg"' in run["report.html"].decode()
+    assert "evidence: tables/performance.tex" in run["reporting/tripod_ai.csv"].decode()
+
+
 def test_metrics_hold_every_comparison_with_its_records(study_file: Path) -> None:
     work = done_here(study_file)
     comparison = finish(work).comparison
