@@ -20,8 +20,9 @@ from clinfuse.evaluation.crossval import CrossValidation, Running, run_models, s
 from clinfuse.evaluation.folds import Scheme, deal, scored
 from clinfuse.evaluation.partition import Splits
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import MetricRow, Reachable, counts, metric_rows
+from clinfuse.evaluation.scores import MetricRow, Reachable, counts, few_events, metric_rows
 from clinfuse.evaluation.statistics.significance import adjusted_p
+from clinfuse.evaluation.tables import appendix_table, model_table
 from clinfuse.training.calibrated import Calibrated, plain
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.options import TrainingOptions
@@ -150,11 +151,13 @@ class Comparison:
     def rows(self) -> tuple[MetricRow, ...]:
         """Every metric of every model: single modalities by falling AUROC, then fusions as given.
 
-        A single modality is scored on the records that have it, a fusion on all.
+        A single modality is scored on the records that have it, a fusion on all. Single modalities of too few patients
+        of a class to be called the best stand after the others.
         """
         scored = next(iter(self.models.values())).cohort
         reachable = Reachable(scored)
         found: dict[str, list[MetricRow]] = {}
+        places: dict[str, tuple[bool, bool, float]] = {}
         for name, one in self.models.items():
             columns = [scored.names.index(modality) for modality in one.modalities]
             here = np.ones(len(scored), dtype=bool) if one.multimodal else scored.present[:, columns[0]]
@@ -167,14 +170,9 @@ class Comparison:
                 best=(reachable.ceiling(one.modalities, tested), reachable.oracle(one.modalities, tested)),
                 seed=self._seed,
             )
-        ordered = sorted(
-            found,
-            key=lambda name: (
-                self.models[name].multimodal,
-                0 if self.models[name].multimodal else -found[name][0].value,
-            ),
-        )
-        return tuple(row for name in ordered for row in found[name])
+            area = next((-row.value for row in found[name] if row.metric == "auroc"), 0.0)
+            places[name] = (True, False, 0.0) if one.multimodal else (False, few_events(predictions), area)
+        return tuple(row for name in sorted(found, key=places.__getitem__) for row in found[name])
 
     def table(self) -> pd.DataFrame:
         """Give one line per model: counts, AUROC with interval beside the best possible, AUPRC, Brier score, and every
@@ -183,33 +181,15 @@ class Comparison:
         Returns
         -------
         DataFrame
-            By model, for reading; ``rows`` holds the numbers. p values are adjusted by Holm among the fusions that
-            were not declared beforehand.
+            By model, for reading; ``rows`` holds the numbers. p stands beside the declared fusion alone; the others'
+            are in `appendix`.
         """
-        by_model: dict[str, dict[str, MetricRow]] = {}
-        for row in self.rows:
-            by_model.setdefault(row.model, {})[row.metric] = row
-        p = self.p_values
-        lines = {}
-        for name, metrics in by_model.items():
-            area = metrics["auroc"]
-            line = {
-                "fusion": area.taxonomy,
-                "records": area.records,
-                "patients": area.patients,
-                "events": "-" if area.events is None else area.events,
-                "AUROC (95 % CI)": str(area.estimate),
-            }
-            if np.isfinite(area.ceiling):
-                line |= {"best possible": f"{area.ceiling:.2f}", "oracle": f"{area.oracle:.2f}"}
-            line |= {"AUPRC": f"{metrics['auprc'].value:.2f}", "Brier": f"{metrics['brier'].value:.3f}"}
-            line[f"against {self.rival}"] = str(self.differences[name]) if name in self.differences else ""
-            lines[name] = line | {"p": _written(p[name]) if name in p else ""}
-        table = pd.DataFrame.from_dict(lines, orient="index")
-        table.index.name = "model"
-        known = counts(self.predictions.select(model=self.primary))
-        table.columns.name = f"records: {known}" if known.events is None else f"events: {known.positive}"
-        return table
+        about = counts(self.predictions.select(model=self.primary))
+        return model_table(self.rows, self.differences, about, declared=self.primary, rival=self.rival)
+
+    def appendix(self) -> pd.DataFrame:
+        """Give one line for every fusion that was not declared beforehand, p adjusted by Holm among them."""
+        return appendix_table(self.differences, self.p_values, declared=self.primary)
 
     def calibration_table(self) -> pd.DataFrame:
         """Give slope, calibration in the large and Brier score of every model before and after correction.
@@ -344,10 +324,6 @@ def _chosen(
         if singles and all(wanted <= set(inner) for inner in one.inner.values()):
             return inner_single(singles, modality, one.inner)
     return chosen_single(singles, modality)
-
-
-def _written(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _declared(models: Mapping[str, FusionClassifier], primary: str | None) -> str:

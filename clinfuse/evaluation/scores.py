@@ -25,9 +25,13 @@ from clinfuse.evaluation.statistics.weighted import Statistic
 from clinfuse.synthetic.oracle import OracleScores
 from clinfuse.synthetic.truth import Truth, has_truth, read_truth
 
-METRICS = ("auroc", "auprc", "brier", "log_loss", "calibration_slope", "calibration_intercept")
+METRICS = (
+    *("auroc", "auprc", "brier", "scaled_brier", "log_loss"),
+    *("calibration_slope", "calibration_intercept", "observed_expected"),
+)
 FEWEST = 10
 _BOUND = 1e-12
+_OF_PROBABILITIES = ("brier", "scaled_brier", "log_loss", "ece", "observed_expected")
 _FREE_OF_PREVALENCE = ("auroc", "calibration_slope")
 
 
@@ -134,7 +138,7 @@ def predicted_statistic(predictions: Predictions, metric: str) -> Statistic:
 
     AUROC and AUPRC compare records of one fold only: each fold has a model of its own and a scale of its own.
     """
-    if metric in ("brier", "log_loss"):
+    if metric in _OF_PROBABILITIES:
         return statistic(metric, predictions.y_true, predictions.probabilities)
     scores = predictions.scores
     if metric.startswith("calibration") and predictions.task == "multiclass":

@@ -12,8 +12,10 @@ METRIC_NAMES = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
     "brier": "Brier score",
+    "scaled_brier": "scaled Brier score",
     "calibration_slope": "calibration slope",
     "calibration_intercept": "calibration in the large",
+    "observed_expected": "O:E",
 }
 _DIGITS = {"brier": 3}
 INTERVALS = (
@@ -40,12 +42,15 @@ def performance_table(comparison: Any) -> pd.DataFrame:
     return pd.DataFrame(list(lines.values())).fillna("")
 
 
-def comparison_table(comparison: Any) -> pd.DataFrame:
-    """Give one line for each fusion against the single modality of the question: difference, interval and p.
+def comparison_table(comparison: Any, *, declared: bool = True) -> pd.DataFrame:
+    """Give the fusion of the question against its single modality, or, for an appendix, one line for each other fusion.
 
     Parameters
     ----------
     comparison : Comparison
+    declared : bool
+        Whether what was declared beforehand is wanted, or what was not: with p adjusted by Holm, and empty where there
+        is none.
     """
     chosen = comparison.answer.primary
     lines = [
@@ -58,7 +63,8 @@ def comparison_table(comparison: Any) -> pd.DataFrame:
             "p": "< 0.001" if comparison.p_values[name] < 0.001 else f"{comparison.p_values[name]:.3f}",
             "declared": "beforehand" if name == chosen else "adjusted by Holm",
         }
-        for name, one in sorted(comparison.differences.items(), key=lambda item: item[0] != chosen)
+        for name, one in comparison.differences.items()
+        if (name == chosen) == declared
     ]
     return pd.DataFrame(lines)
 

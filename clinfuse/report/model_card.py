@@ -21,7 +21,8 @@ SOURCE = "Headings after Mitchell et al. 2019, doi:10.1145/3287560.3287596."
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 _MOST_ROWS = 40
 _TABLES = {
-    "tables/comparisons.csv": "Every fusion against the single modality of the question",
+    "tables/comparisons.csv": "The fusion of the question against its single modality",
+    "tables/appendix.csv": "Comparisons that were not declared beforehand",
     "tables/subgroups.csv": "Groups of patients",
     "tables/withheld.csv": "Modalities withheld from the model",
 }

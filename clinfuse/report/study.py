@@ -16,6 +16,7 @@ from clinfuse.report.beside import Beside
 from clinfuse.report.canvas import Picture
 from clinfuse.report.html import number, percent, render, write_text
 from clinfuse.report.ledger import Reason, reasons
+from clinfuse.report.manuscript import whom
 from clinfuse.report.methods import methods_text
 from clinfuse.report.robustness import rate_pictures, rate_words
 from clinfuse.report.subgroups import GroupSection, group_sections, group_tables
@@ -50,6 +51,7 @@ class _View:
     rate_caption: str
     groups: tuple[GroupSection, ...]
     presence: Picture
+    whom: str
     tables: tuple[tuple[str, Frame], ...]
     losses: tuple[Picture, ...]
     methods: tuple[str, ...]
@@ -150,6 +152,7 @@ def study_page(
         rate_caption="" if rates is None else rate_words(rates),
         groups=group_sections(beside.get("subgroups", ())),
         presence=figures.presence(cohort.names, cohort.present),
+        whom=whom(comparison),
         tables=(
             *_tables(comparison, robustness, rates, audit, diagnoses),
             *group_tables(beside.get("subgroups", ())),
@@ -229,6 +232,9 @@ def _tables(
     comparison: Any, robustness: Any, rates: Any, audit: Any, diagnoses: Sequence[Any]
 ) -> tuple[tuple[str, Frame], ...]:
     found = [("Every model", frame_of(comparison.table()))]
+    others = comparison.appendix()
+    if len(others):
+        found.append((f"Appendix: {others.columns.name}", frame_of(others)))
     calibrated = comparison.calibration_table()
     if len(calibrated):
         found.append(("Calibration before and after correction", frame_of(calibrated)))

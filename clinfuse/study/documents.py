@@ -36,7 +36,7 @@ _CHECKED = (
 )
 _WITHHELD = f"{INTERVALS} Changes are paired: the same draws of patients for both."
 # Tables that another study file may not ask for.
-_PASSING = ("withheld", "diagnosis", "rates", "calibration", "subgroups", "subgroup_gaps")
+_PASSING = ("appendix", "withheld", "diagnosis", "rates", "calibration", "subgroups", "subgroup_gaps")
 
 
 def write_documents(outcome: Outcome, work: Work) -> Beside:
@@ -102,10 +102,14 @@ def run_tables(outcome: Outcome, work: Work) -> dict[str, tuple[pd.DataFrame, st
         ),
         "comparisons": (
             comparison_table(comparison),
-            f"{comparison.question} Every fusion against the single modality of the question, on the same records.",
+            f"{comparison.question} The fusion of the question against its single modality, on the same records.",
             _WITHHELD,
         ),
     }
+    others = comparison_table(comparison, declared=False)
+    if len(others):
+        words = "Appendix: comparisons that were not declared beforehand, p adjusted by Holm among them."
+        found["appendix"] = (others, words, _WITHHELD)
     if work.cohort.task == "binary":
         words = "Calibration of held-out predictions before and after correction."
         found["calibration"] = (comparison.calibration_table(), words, "")

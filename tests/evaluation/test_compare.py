@@ -14,7 +14,7 @@ from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.metrics import auroc, brier
 from clinfuse.evaluation.predictions import Predictions
-from clinfuse.evaluation.scores import Counts
+from clinfuse.evaluation.scores import METRICS, Counts
 from clinfuse.evaluation.statistics.intervals import Estimate
 from clinfuse.report.reading import estimates
 from clinfuse.training.early import EarlyFusion
@@ -62,8 +62,34 @@ def test_a_row_is_the_metric_of_the_rows_predictions(comparison):
     assert rows["auroc"].value == pytest.approx(expected, abs=1e-12)
     assert rows["brier"].value == pytest.approx(brier(one.y_true, one.probabilities[:, 1]), abs=1e-12)
     assert rows["auroc"].low < rows["auroc"].value < rows["auroc"].high
-    wanted = {"auroc", "auprc", "brier", "log_loss", "calibration_slope", "calibration_intercept"}
-    assert set(rows) == wanted
+    assert set(rows) == set(METRICS)
+    assert rows["scaled_brier"].value == pytest.approx(1 - rows["brier"].value / (0.4 * 0.6), abs=1e-12)
+    assert rows["observed_expected"].value == pytest.approx(48 / one.probabilities[:, 1].sum(), abs=1e-12)
+
+
+def test_p_stands_beside_the_declared_fusion_and_the_others_wait_in_the_appendix(comparison):
+    table, others = comparison.table(), comparison.appendix()
+    assert table["p"].drop("late").tolist() == ["", "", ""]
+    assert float(table.loc["late", "p"].lstrip("< ")) == pytest.approx(comparison.differences["late"].p, abs=1e-3)
+    assert others.index.tolist() == ["early"]
+    assert others.loc["early", "difference"] == table.loc["early", "against m0"] == str(comparison.differences["early"])
+    assert table["prevalence"].tolist()[2:] == ["0.40", "0.40"]
+    printed = table.to_string() + others.to_string()
+    assert "*" not in printed
+
+
+def test_a_modality_of_too_few_patients_stands_last_however_well_it_does():
+    draw, labels = np.random.default_rng(0), np.tile([0, 1], 30)
+    arrays = {
+        "m0": labels[:, None] * 9.0 + draw.normal(size=(60, 1)),
+        "m1": labels[:, None] + draw.normal(size=(60, 1)),
+    }
+    present = np.stack([np.arange(60) < 16, np.ones(60, dtype=bool)], axis=1)
+    cohort = Cohort.from_arrays(arrays, labels=labels, present=present, kinds=dict.fromkeys(arrays, "ehr"))
+    found = compare(cohort, {"late": LateFusion(combine="mean")}, folds=2, best_single="m1")
+    areas = {row.model: row.value for row in found.rows if row.metric == "auroc"}
+    assert areas["m0"] > areas["m1"]
+    assert list(areas) == ["m1", "m0", "late"]
 
 
 def test_rows_are_valid_json_in_which_the_unknown_is_null(comparison):

@@ -109,6 +109,17 @@ def test_the_same_study_gives_the_same_bytes(comparison: Comparison, withheld: R
     assert first == second
 
 
+def test_no_number_of_a_table_is_bold_or_has_a_star_and_every_table_says_of_whom_it_is(page: str, read) -> None:
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page, re.DOTALL)
+    assert len(cells) > 20
+    assert not [cell for cell in cells if "*" in cell or re.search(r"<(b|strong)\b", cell)]
+    tables = page[page.index('<section id="tables">') :]
+    assert tables.index("Positive class: ") < tables.index("<table")
+    assert "prevalence" in tables[: tables.index("<table")]
+    words = read(page).words
+    assert words.index("Every model") < words.index("Appendix: not declared beforehand, p adjusted by Holm")
+
+
 def test_what_was_not_tested_is_said(comparison: Comparison, read) -> None:
     words = read(study_page(comparison)).words
     assert "Not tested in this run" in words
@@ -139,6 +150,7 @@ def test_names_that_look_like_markup_stay_names(comparison: Comparison, read) ->
         rows=rows,
         table=lambda: table,
         calibration_table=lambda: table,
+        appendix=lambda: table,
         notices=(payload,),
         declared="declared before training",
         answer=replace(comparison.answer, text=f"No. {payload}", primary=f"late{payload}", records_text=payload),

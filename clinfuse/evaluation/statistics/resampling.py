@@ -18,7 +18,13 @@ from clinfuse.evaluation.statistics.intervals import Estimate, over_draws, perce
 from clinfuse.evaluation.statistics.weighted import Statistic
 
 Scale = Literal["plain", "logit", "log"]
-SCALES: dict[str, Scale] = {"auroc": "logit", "auprc": "logit", "brier": "logit", "log_loss": "log"}
+SCALES: dict[str, Scale] = {
+    "auroc": "logit",
+    "auprc": "logit",
+    "brier": "logit",
+    "log_loss": "log",
+    "observed_expected": "log",
+}
 _EDGE = 1e-6
 
 
