@@ -2,7 +2,8 @@
 
 Keys that a first look at a ``cohort.toml`` may not show:
 
-``[records]``: ``attributes`` (subgroup columns by name).
+``[records]``: ``attributes`` (subgroup columns by name); ``split`` (a column with the words train and test, or a table
+of ``column``, ``train`` and ``test`` with other words).
 ``[label]``: ``negative`` (anything else is then unknown), ``name`` of the finding, ``classes`` (a list of values, or
 patterns by name) in place of ``positive``, ``columns`` for several labels, ``unlabelled`` (``"exclude"`` or
 ``"keep"``), ``is`` (the system whose numbers the id column holds).
@@ -30,12 +31,12 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from clinfuse.cohort.declarations import SOURCES, AnySource, EhrSource, Name, Names, WindowPair, Words, Written
 from clinfuse.cohort.modality import KINDS
+from clinfuse.cohort.split_section import SplitColumn
 from clinfuse.cohort.strict import Strict, checked, nearest, not_built, read_toml
 from clinfuse.cohort.windows import Window
 from clinfuse.errors import ConfigError
 
 FILE_NAME = "cohort.toml"
-LATER_OF_RECORDS = {"split": "train and test on the sides of a column"}
 
 
 class TablesSection(Strict):
@@ -68,6 +69,7 @@ class RecordsSection(Written):
     site: Name | None = None
     per_patient: Literal["all", "first", "last"] = "all"
     attributes: dict[Name, Name] = Field(default_factory=dict)
+    split: SplitColumn | None = None
 
     @model_validator(mode="after")
     def _dated(self) -> RecordsSection:
@@ -220,7 +222,7 @@ def parse_contract(values: Mapping[str, Any]) -> Contract:
         tables=checked(TablesSection, values.get("tables", {}), "tables"),
         ids=ids,
         width=width,
-        records=checked(RecordsSection, values["records"], "records", LATER_OF_RECORDS),
+        records=checked(RecordsSection, values["records"], "records"),
         label=checked(LabelSection, values["label"], "label") if "label" in values else None,
         modalities=_modalities(values.get("modalities", {})),
     )

@@ -20,7 +20,7 @@ from clinfuse.cohort.notes import Notes
 from clinfuse.cohort.outcome import Outcome, read_outcome
 from clinfuse.cohort.records import Export, FileSources, RecordTable, TableSources
 from clinfuse.cohort.tables import TableBook
-from clinfuse.cohort.visits import Visits, attributes_of, read_visits
+from clinfuse.cohort.visits import Visits, attributes_of, read_visits, sides_of
 from clinfuse.errors import DataError
 from clinfuse.io.policies import POLICIES
 
@@ -113,7 +113,7 @@ def _records(contract: Contract, visits: Visits, outcome: Outcome, book: TableBo
         task=outcome.task,
         sites=sites[kept].astype(str),
         times=visits.times[kept],
-        splits=np.full(int(kept.sum()), ""),
+        splits=sides_of(visits, section)[kept].astype(str),
         attributes=attributes[kept].reset_index(drop=True),
     )
 

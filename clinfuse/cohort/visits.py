@@ -13,6 +13,7 @@ from clinfuse.cohort.contract import Contract, RecordsSection
 from clinfuse.cohort.joins import PATIENT, RECORD, Joins, plain_ids, read_systems
 from clinfuse.cohort.keys import KeyRing
 from clinfuse.cohort.notes import Notes
+from clinfuse.cohort.split_section import TEST, TRAIN
 from clinfuse.cohort.tables import TableBook, lines_of, require
 from clinfuse.errors import DataError
 from clinfuse.io.cells import decimal_number
@@ -115,10 +116,38 @@ def attributes_of(visits: Visits, section: RecordsSection, decimal: str) -> pd.D
     return pd.DataFrame(columns, index=range(len(visits)))
 
 
+def sides_of(visits: Visits, section: RecordsSection) -> np.ndarray:
+    """Give ``"train"``, ``"test"``, or empty text where nothing is declared, for every record that is kept.
+
+    Raises
+    ------
+    DataError
+        ``SPLIT_VALUE``: a word of neither side.
+    """
+    found = np.full(len(visits), "", dtype=object)
+    if section.split is None:
+        return found
+    written = visits.table[section.split.column].to_numpy(dtype=object)
+    for side, words in ((TRAIN, section.split.train), (TEST, section.split.test)):
+        found[np.isin(written, words) & visits.kept] = side
+    strange = np.flatnonzero((found == "") & (written != "") & visits.kept)
+    if len(strange):
+        raise DataError(
+            "SPLIT_VALUE",
+            place="[records] split",
+            rule="a word that is listed for train or for test, or an empty cell, in every record",
+            found=f"another word in {lines_of(visits.table, strange[:6].tolist()).lower()}",
+            remedy='List every word, as in split = { column = "SET", train = ["a", "b"], test = ["c"] }.',
+        )
+    return found
+
+
 def _require(table: pd.DataFrame, section: RecordsSection) -> None:
     named = [(f"[records] {key}", getattr(section, key)) for key in ("patient_id", "record_id", "index_time")]
     named.append(("[records] site", section.site))
     named += [(f"[records] attributes.{name}", column) for name, column in section.attributes.items()]
+    if section.split is not None:
+        named.append(("[records] split", section.split.column))
     require(table, named)
 
 

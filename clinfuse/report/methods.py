@@ -9,6 +9,13 @@ HUANG = (
     "records using deep learning: a systematic review and implementation guidelines. npj Digital Medicine 2020;3:136. "
     "doi:10.1038/s41746-020-00341-z"
 )
+_DIVIDED = {
+    "folds": "by {rounds}{folds}-fold cross-validation by patient, stratified by outcome",
+    "holdout": "on 15 % of the patients, drawn once and stratified by outcome",
+    "sites": "by leaving out each of {folds} sites in turn",
+    "temporal": "on patients who first came after those trained on",
+    "column": "on the records that were declared for testing beforehand",
+}
 
 
 def methods_text(
@@ -19,6 +26,7 @@ def methods_text(
     repeats: int,
     seed: str,
     task: str,
+    validation: str = "folds",
 ) -> tuple[str, ...]:
     """Give the paragraphs of the methods text.
 
@@ -30,6 +38,7 @@ def methods_text(
     seed : str
         Empty where it is not known.
     task : str
+    validation : {"folds", "holdout", "sites", "temporal", "column"}
 
     Returns
     -------
@@ -52,8 +61,8 @@ def methods_text(
         f"Sources: {sources}. The task is {task}.",
         f"Models, named after Huang et al. (2020): {named}. Everything that is learned, preparation of tables and "
         "fills for missing sources included, was learned inside the training records of each fold.",
-        f"Performance was estimated by {rounds}{folds}-fold cross-validation, stratified by outcome, with all records "
-        f"of a patient in one fold{drawn}. All numbers are from held-out records. Intervals are 95 % bootstrap "
+        f"Performance was estimated {_DIVIDED[validation].format(rounds=rounds, folds=folds)}; no patient is on both "
+        f"sides of any division{drawn}. All numbers are from held-out records. Intervals are 95 % bootstrap "
         "intervals that draw patients, not records, corrected for folds that share training patients (Nadeau and "
         "Bengio 2003, doi:10.1023/A:1024068626366). In the table of models a single source is scored on the records "
         "that have it; where it is held against a fusion, it answers with its training prevalence for the others, so "

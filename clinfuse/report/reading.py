@@ -136,6 +136,7 @@ def settings(comparison: Any) -> dict[str, Any]:
     return {
         "folds": 1 + max((fold for _, fold in places), default=-1),
         "repeats": 1 + max((repeat for repeat, _ in places), default=-1),
+        "validation": str(comparison[declared(comparison)].scheme.validation),
         "declared model": found.primary,
         "held against": found.comparator,
         "smallest gain that matters": float(found.margin),

@@ -174,6 +174,7 @@ def _methods(comparison: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
         modalities=[(modality.name, modality.kind) for modality in comparison.cohort.modalities],
         folds=int(facts["folds"]),
         repeats=int(facts["repeats"]),
+        validation=str(facts["validation"]),
         seed=str(known.get("seed", "")),
         task=str(comparison.cohort.task),
     )

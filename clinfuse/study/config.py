@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from clinfuse.cohort.strict import Strict, nearest, not_built, read_toml
 from clinfuse.errors import ConfigError
 from clinfuse.study.rules import OPTIONS_OF, check_modalities, check_name, check_study, check_table_beside, refuse_name
+from clinfuse.study.validation_section import ValidationSection
 
 BEST_SINGLE = "best single"
 Reported = Literal["observed", "subsets", "rates"]
@@ -24,16 +25,6 @@ class QuestionSection(Strict):
 
     primary: Annotated[tuple[str, str], Field(strict=False)] = ("late", BEST_SINGLE)
     metric: Literal["auroc"] = "auroc"
-
-
-@final
-class ValidationSection(Strict):
-    """How patients are dealt into folds."""
-
-    folds: Annotated[int, Field(ge=2, le=50)] = 5
-    repeats: Annotated[int, Field(ge=1, le=100)] = 1
-    inner_folds: Annotated[int, Field(ge=2, le=50)] = 3
-    holdout: bool = False
 
 
 @final

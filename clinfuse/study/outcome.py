@@ -29,7 +29,7 @@ from clinfuse.report.patient import write_patient_index, write_patient_report
 from clinfuse.report.study import write_study_report
 from clinfuse.study.documents import write_checked, write_documents
 from clinfuse.study.folder import RunFolder, write_json
-from clinfuse.study.work import Work
+from clinfuse.study.work import Work, scheme_of
 from clinfuse.training.seeds import quiet_torch
 
 
@@ -125,17 +125,19 @@ def read_comparison(work: Work) -> Comparison:
             found=f"{left} of {len(work.tasks)} tasks left",
             remedy="Start the study again with clinfuse run; it goes on where it was.",
         )
-    asked = work.study.validation
+    scheme = scheme_of(work.study)
     return compare(
         work.cohort,
         work.models,
-        folds=asked.folds,
-        repeats=asked.repeats,
-        seed=work.study.seed,
+        folds=scheme.folds,
+        repeats=scheme.repeats,
+        seed=scheme.seed,
         results=work.run.path,
         primary=work.study.primary,
         best_single=work.study.rival or CHOSEN_INSIDE,
-        validation="holdout" if asked.holdout else "folds",
+        validation=scheme.validation,
+        share=scheme.share,
+        since=scheme.since,
         changed_after=tuple(work.run.read().get("changed_after", ())),
     )
 

@@ -98,7 +98,7 @@ def plan_run(work: Work, *, workers: int) -> Plan:
     """
     timings = {name: _timed(work, name) for name in work.cohort.names}
     sizes = {name: int(work.cohort.present[:, k].sum()) for k, name in enumerate(work.cohort.names)}
-    share = 0.85 if work.study.validation.holdout else 1 - 1 / work.study.validation.folds
+    share = float(np.mean([len(job.fold.train) / len(job.cohort) for job in work.jobs]))
     epochs = work.study.options().epochs
     once = {name: timings[name].milliseconds / 1000 * sizes[name] * share * epochs for name in timings}
     sections = {name: work.study.single_section(name) for name in timings} | work.study.models

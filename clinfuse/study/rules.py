@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from clinfuse.cohort.strict import nearest
 from clinfuse.errors import ConfigError
+from clinfuse.study.validation_section import KEYS_OF
 
 if TYPE_CHECKING:
     from clinfuse.study.config import ModelSection, Study
@@ -224,14 +225,16 @@ def _operators() -> tuple[str, ...]:
 
 def _check_validation(study: Study) -> None:
     asked = study.validation
-    if asked.holdout:
-        for key in sorted({"folds", "repeats"} & asked.model_fields_set):
-            _refuse_both(
-                f"validation.{key}", "no folds and repeats beside holdout = true", "both", "Remove one of the two."
-            )
-        if not study.rival:
-            remedy = 'Name a modality, as in primary = ["late", "labs"], or remove holdout.'
-            _refuse_both("question.primary", "a modality named in advance beside holdout = true", "best single", remedy)
+    if asked.holdout and "kind" in asked.model_fields_set:
+        _refuse_both("validation.kind", "kind or holdout = true, not both", "both", "Remove one of the two.")
+    every = {key for keys in KEYS_OF.values() for key in keys}
+    for key in sorted((every - set(KEYS_OF[asked.asked])) & asked.model_fields_set):
+        _refuse_both(f"validation.{key}", f"no {key} beside {asked.written}", "both", "Remove one of the two.")
+    if {"share", "since"} <= asked.model_fields_set:
+        _refuse_both("validation.share", "share, or since, not both", "both", "Remove one of the two.")
+    if asked.single and not study.rival:
+        remedy = f'Name a modality, as in primary = ["late", "labs"], or remove {asked.written}.'
+        _refuse_both("question.primary", f"a modality named in advance beside {asked.written}", "best single", remedy)
     learning = any(
         one.calibration != "none" or (one.fusion == "late" and learns_from_unseen(one)) for one in study.models.values()
     )

@@ -157,7 +157,4 @@ def open_cohort(study: Study, *, private: Path | None = None, progress: bool = F
 
 def scheme_of(study: Study) -> Scheme:
     """How the study deals its patients into folds."""
-    asked = study.validation
-    if asked.holdout:
-        return Scheme(validation="holdout", repeats=asked.repeats, seed=study.seed)
-    return Scheme(folds=asked.folds, repeats=asked.repeats, seed=study.seed)
+    return study.validation.scheme(study.seed)

@@ -16,6 +16,7 @@ from clinfuse.cohort.ledger import Entry, Ledger
 from clinfuse.evaluation.audit.finding import Audit, Finding
 from clinfuse.evaluation.compare import Comparison, compare
 from clinfuse.evaluation.diagnosis.diagnose import diagnose
+from clinfuse.evaluation.folds import Scheme
 from clinfuse.evaluation.robustness.subsets import Robustness, robustness
 from clinfuse.report.study import study_page, write_study_report
 from clinfuse.report.typeset import true_minus
@@ -160,7 +161,7 @@ def test_names_that_look_like_markup_stay_names(comparison: Comparison, read) ->
 
     class Spoiled(SimpleNamespace):
         def __getitem__(self, name: str) -> SimpleNamespace:
-            return SimpleNamespace(losses={(0, 0): {payload: []}})
+            return SimpleNamespace(losses={(0, 0): {payload: []}}, scheme=Scheme())
 
     found = read(study_page(Spoiled(**vars(spoiled)), title=payload, run={payload: payload}))
     assert payload in found.words
