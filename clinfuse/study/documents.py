@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
+from clinfuse.evaluation.wrong_calls import find_errors
 from clinfuse.report.artefacts import Artefacts
 from clinfuse.report.beside import Beside
 from clinfuse.report.checklists import write_checklists
+from clinfuse.report.errors import write_errors_report
 from clinfuse.report.html import write_text
 from clinfuse.report.manuscript import INTERVALS, caption, comparison_table, performance_table
 from clinfuse.report.model_card import write_model_card
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from clinfuse.study.outcome import Outcome
 
 Links: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
-METHODS, REPORTING, FIGURES = "methods.txt", "reporting", "figures"
+METHODS, ERRORS, REPORTING, FIGURES = "methods.txt", "errors.html", "reporting", "figures"
+_ERRORS = (("errors", (("html", ERRORS),)),)
 _CHECKED = (
     *(
         (title, tuple((form, f"{REPORTING}/{name}.{form}") for form in ("html", "csv", "docx", "tex")))
@@ -60,7 +63,8 @@ def write_documents(outcome: Outcome, work: Work) -> Beside:
     )
     text = methods_document(Artefacts(run.path))
     write_text(run.path / METHODS, text)
-    files = (*_table_links(work, names), *_figure_links(figures), ("methods text", ((METHODS, METHODS),)), *_CHECKED)
+    texts = (("methods text", ((METHODS, METHODS),)), *_ERRORS[: work.cohort.task == "binary"], *_CHECKED)
+    files = (*_table_links(work, names), *_figure_links(figures), *texts)
     return {"subgroups": outcome.subgroups, "methods": text.strip().split("\n\n"), "files": files}
 
 
@@ -88,6 +92,23 @@ def write_checked(work: Work) -> None:
     artefacts = Artefacts(work.run.path)
     write_checklists(artefacts, work.run.path / REPORTING)
     write_model_card(artefacts, work.run.path / REPORTING)
+
+
+def write_errors(outcome: Outcome, work: Work) -> None:
+    """Write the page of the declared model's errors, with links to the pages of patients there are.
+
+    Raises
+    ------
+    StorageError
+        ``REPORT_WRITE``.
+    """
+    if work.cohort.task != "binary":
+        return
+    asked, run = work.study.report, work.run
+    held = outcome.comparison[work.study.primary].predictions
+    found = find_errors(held, work.cohort, asked.subgroups, bands=asked.bands, threshold=asked.threshold)
+    pages = [file.stem for file in sorted(run.patients.glob("R-*.html"))]
+    write_errors_report(found, run.path / ERRORS, pages=pages, title=asked.title)
 
 
 def run_tables(outcome: Outcome, work: Work) -> dict[str, tuple[pd.DataFrame, str, str]]:

@@ -27,7 +27,7 @@ from clinfuse.explain.values import Attribution
 from clinfuse.report.ledger import write_ledger
 from clinfuse.report.patient import write_patient_index, write_patient_report
 from clinfuse.report.study import write_study_report
-from clinfuse.study.documents import write_checked, write_documents
+from clinfuse.study.documents import write_checked, write_documents, write_errors
 from clinfuse.study.folder import RunFolder, write_json
 from clinfuse.study.work import Work, scheme_of
 from clinfuse.training.seeds import quiet_torch
@@ -227,6 +227,7 @@ def _finish(work: Work, audited: Audit) -> Outcome:
     )
     if work.cohort.task == "binary" and work.study.report.patients:
         explain_records(work, comparison, picks(comparison, work.study), model=work.study.primary)
+    write_errors(outcome, work)
     write_checked(work)
     return outcome
 

@@ -43,6 +43,7 @@ def test_a_run_is_a_folder_of_files_that_say_the_same(study_file: Path) -> None:
     assert {"run.json", "metrics.json", "predictions.parquet", "report.html", "ledger.html"} <= set(run)
     assert {"tables/performance.csv", "tables/comparisons.csv", "cohort.json", "methods.txt"} <= set(run)
     assert "Alone, labs is read by the learner logistic." in run["methods.txt"].decode()
+    assert "errors.html" in run
     assert {"audit.json", "reporting/tripod_ai.docx", "reporting/claim.tex", "reporting/model_card.md"} <= set(run)
     assert all(
         (work.run.path / place).is_file() for place in re.findall(r'href="([^"]+)"', run["report.html"].decode())
