@@ -36,6 +36,13 @@ class DataUri(str):
         return cls(f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}")
 
 
+@final
+class Prose(str):
+    """A whole paragraph, which a page does not cut where it cuts names and cells."""
+
+    __slots__ = ()
+
+
 def clean(text: str, limit: int = LONGEST_TEXT) -> str:
     r"""Give the text without control, bidirectional and invisible characters, cut to a length.
 
@@ -54,7 +61,7 @@ def _finalize(value: Any) -> Any:
     """Clean what a page prints; markup of our own macros and embedded images pass as they are."""
     if isinstance(value, Markup | DataUri) or not isinstance(value, str):
         return value
-    return clean(value)
+    return clean(value, LONGEST_CAPTION if isinstance(value, Prose) else LONGEST_TEXT)
 
 
 def number(value: float, digits: int = 2) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 from clinfuse.report import figures, reading
 from clinfuse.report.beside import Beside
 from clinfuse.report.canvas import Picture
-from clinfuse.report.html import number, percent, render, write_text
+from clinfuse.report.html import Prose, number, percent, render, write_text
 from clinfuse.report.ledger import Reason, reasons
 from clinfuse.report.manuscript import whom
 from clinfuse.report.methods import methods_text
@@ -158,7 +158,7 @@ def study_page(
             *group_tables(beside.get("subgroups", ())),
         ),
         losses=_losses(comparison),
-        methods=tuple(beside.get("methods", ())) or _methods(comparison, known),
+        methods=tuple(map(Prose, beside.get("methods", ()))) or _methods(comparison, known),
         settings=_settings(known, facts),
         ledger=cohort.ledger,
         files=tuple((name, tuple(links)) for name, links in beside.get("files", ()) if links),

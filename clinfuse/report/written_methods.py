@@ -100,6 +100,11 @@ def _models(artefacts: Artefacts) -> Iterator[str]:
     for name in (*single, *(name for name in kinds if name not in single)):
         yield _model(artefacts, name)
     yield _training(artefacts, list(kinds))
+    sections = artefacts.value("run.json", "config", "models") or {}
+    for name, section in sections.items():
+        if name in kinds and section.get("calibration", "none") != "none":
+            pattern = ", one for each set of modalities present" if section.get("calibration_by") == "pattern" else ""
+            yield f'Probabilities of {name} were calibrated in inner folds by "{section["calibration"]}"{pattern}.'
 
 
 def _model(artefacts: Artefacts, name: str) -> str:
@@ -109,8 +114,7 @@ def _model(artefacts: Artefacts, name: str) -> str:
         return ""
     if artefacts.value(f"folds/0-0/{name}/task.json", "multimodal"):
         return _fusion(artefacts, name)
-    inner = learned.get("model")
-    own = inner if isinstance(inner, dict) else learned
+    own = _innermost(learned)
     network = (own.get("choice") or {}).get("name")
     weights = artefacts.weights(f"folds/0-0/{name}/model/arrays.safetensors")
     if network and weights:
@@ -119,20 +123,35 @@ def _model(artefacts: Artefacts, name: str) -> str:
     return f"Alone, {name} is read by the learner {learner['learner']}." if isinstance(learner, dict) else ""
 
 
-def _fusion(artefacts: Artefacts, name: str) -> str:
+def _innermost(state: dict[str, Any]) -> dict[str, Any]:
+    """What a stored model holds of the network or learner itself, whatever is wrapped around it."""
+    for key in ("learned", "model"):
+        if isinstance(state.get(key), dict):
+            return _innermost(state[key])
+    return state
+
+
+def _parameters(artefacts: Artefacts, name: str) -> dict[str, Any]:
+    """Settings of a model of the first fold, those of the model inside where it is calibrated."""
     asked = artefacts.value(f"folds/0-0/{name}/key.json", "settings", "parameters") or {}
+    inside = asked.get("model")
+    return dict(inside.get("parameters") or {}) if isinstance(inside, dict) else dict(asked)
+
+
+def _fusion(artefacts: Artefacts, name: str) -> str:
+    asked = _parameters(artefacts, name)
     combine, learner, fill, cells = (asked.get(key) for key in ("combine", "learner", "fill", "cells"))
-    said = [f"combines by {combine}"] if isinstance(combine, str) else []
-    said += [f"learns by {learner}"] if isinstance(learner, str) else []
-    said += [_FILLS.get(fill, f"fills absent modalities by {fill}")] if isinstance(fill, str) else []
-    said += [f"fills missing cells of tables by {cells}"] if isinstance(cells, str) else []
+    said = [f'combines by "{combine}"'] if isinstance(combine, str) else []
+    said += [f'learns by "{learner}"'] if isinstance(learner, str) else []
+    said += [_FILLS.get(fill, f'fills absent modalities by "{fill}"')] if isinstance(fill, str) else []
+    said += [f'fills missing cells of tables by "{cells}"'] if isinstance(cells, str) else []
     return f"The model {name} {_list(said)}." if said else ""
 
 
 def _training(artefacts: Artefacts, names: list[str]) -> str:
-    keys = (artefacts.value(f"folds/0-0/{name}/key.json", "settings", "parameters", "options") for name in names)
+    keys = (_parameters(artefacts, name).get("options") for name in names)
     options = next((one for one in keys if isinstance(one, dict)), None)
-    if options is None:
+    if options is None or not _trains(artefacts):
         return ""
     stop = (
         f"at most {options['epochs']} epochs, stopped when the loss of {percent(float(options['validation']))} of the "
@@ -142,7 +161,8 @@ def _training(artefacts: Artefacts, names: list[str]) -> str:
     )
     weighed = {"balanced": "; classes were weighed equally", "sampled": "; classes were drawn equally"}
     corrected = ", and the logits corrected back to the prevalence" if options["class_weight"] in weighed else ""
-    varied = "; training images and signals were varied at random" if options.get("augment") else ""
+    pictured = any(one["kind"] != "ehr" for one in artefacts.value("cohort.json", "modalities") or [])
+    varied = "; training images and signals were varied at random" if options.get("augment") and pictured else ""
     return (
         f"Networks were trained with AdamW (learning rate {options['learning_rate']}, weight decay "
         f"{options['weight_decay']}, batches of {options['batch_size']}, {options['schedule']} schedule) for {stop}"
@@ -150,14 +170,29 @@ def _training(artefacts: Artefacts, names: list[str]) -> str:
     )
 
 
+def _trains(artefacts: Artefacts) -> bool:
+    """Whether any model of the first fold has loss curves, as every network has."""
+    return any(artefacts.value(file) for file in artefacts.matching("folds/0-0/*/losses.json"))
+
+
+def _hidden(artefacts: Artefacts) -> float:
+    """Probability with which the fusions hid modalities in training; 0 where it is not known."""
+    asked = artefacts.value("run.json", "config", "missing", "hide")
+    if asked is not None:
+        return float(asked)
+    fused = (row["model"] for row in artefacts.value("metrics.json") or [] if row["taxonomy"] != "single")
+    said = (_parameters(artefacts, name).get("options") for name in fused)
+    return max((float(one["hide"]) for one in said if isinstance(one, dict) and "hide" in one), default=0.0)
+
+
 def _missing(artefacts: Artefacts) -> Iterator[str]:
     known = artefacts.value("cohort.json") or {}
     if known.get("complete") is not None and known.get("records"):
         yield f"All modalities are present in {known['complete']} of {known['records']} records."
         yield "Records with missing modalities were kept; an absent modality is masked and never made up by hand."
-    hide = artefacts.value("run.json", "config", "missing", "hide")
-    if hide is not None and float(hide) > 0:
-        yield f"In training each present modality was hidden with probability {float(hide):g}."
+    hidden = _hidden(artefacts)
+    if hidden > 0:
+        yield f"In training, fusions had each present modality hidden with probability {hidden:g}."
     asked = artefacts.value("run.json", "config", "missing", "report") or []
     if artefacts.matching("tables/withheld.*"):
         yield "Every set of modalities was withheld from the declared model on the same held-out records."

@@ -61,6 +61,7 @@ RUN = {
         "validation": {"folds": 5, "repeats": 3, "inner_folds": 2},
         "missing": {"hide": 0.3, "report": ["rates"]},
         "question": {"primary": ["late", "labs"]},
+        "models": {"late": {"calibration": "platt", "calibration_by": "pattern"}, "early": {"calibration": "none"}},
     },
 }
 METRICS = [
@@ -98,6 +99,7 @@ def run(tmp_path: Path) -> Path:
     ):
         folder = f"folds/0-0/{name}"
         put(tmp_path, f"{folder}/key.json", {"settings": {"parameters": {**asked, "options": OPTIONS}}})
+        put(tmp_path, f"{folder}/losses.json", {"ct": [{"epoch": 0}]} if name == "ct" else {})
         put(tmp_path, f"{folder}/task.json", {"multimodal": name == "late"})
         put(tmp_path, f"{folder}/model/model.json", {"learned": learned})
     header = json.dumps({"/learned/weights/a": {"shape": [40, 30]}, "/prior": {"shape": [2]}}).encode()
@@ -126,11 +128,13 @@ def test_everything_that_lies_in_the_run_is_told(run: Path) -> None:
         "; 1 column: crp (mg/L).",
         "Fusion models, classed after Huang et al. (2020): late (late, stacked).",
         "Alone, ct is read by the network small-conv (1,200 weights).",
-        "The model late combines by stacked, leaves absent modalities out and fills missing cells of tables by median.",
+        'The model late combines by "stacked", leaves absent modalities out and fills missing cells of tables',
         "for at most 15 epochs, stopped when the loss of 15 % of the training patients",
         "classes were weighed equally, and the logits corrected back to the prevalence",
         "All modalities are present in 142 of 240 records.",
-        "hidden with probability 0.3",
+        "fusions had each present modality hidden with probability 0.3",
+        'Probabilities of late were calibrated in inner folds by "platt", one for each set of modalities present.',
+        "; training images and signals were varied at random",
         "Performance was estimated by 5-fold cross-validation, stratified by outcome, repeated 3 times (seed 7).",
         "used 2 inner folds by patient",
         "The question, late fusion against labs, was declared before training.",
@@ -160,6 +164,22 @@ def test_what_is_not_in_the_run_is_not_said(run: Path, artefact: str, subjects: 
 def test_an_empty_folder_gives_no_claim(tmp_path: Path) -> None:
     assert "Validation" not in text(tmp_path)
     assert text(tmp_path).endswith("Research use only. Not a medical device.\n")
+
+
+def test_a_calibrated_model_is_described_by_the_one_inside_it(run: Path) -> None:
+    inside = {"class": "LateFusion", "parameters": {"combine": "mean", "options": {**OPTIONS, "hide": "0.2"}}}
+    put(run, "folds/0-0/late/key.json", {"settings": {"parameters": {"method": "platt", "model": inside}}})
+    put(run, "run.json", {"config": {"missing": {"hide": None}}})
+    assert 'The model late combines by "mean".' in text(run)
+    assert "hidden with probability 0.2" in text(run)
+
+
+def test_without_networks_or_images_nothing_is_said_of_their_training(run: Path) -> None:
+    put(run, "cohort.json", {**COHORT, "modalities": COHORT["modalities"][2:]})
+    assert "Networks were trained" in text(run)
+    assert "varied at random" not in text(run)
+    put(run, "folds/0-0/ct/losses.json", {})
+    assert "Networks were trained" not in text(run)
 
 
 def test_splits_that_were_saved_win_over_what_was_asked(run: Path) -> None:
