@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, cast, final
@@ -13,10 +14,13 @@ from monai.networks.nets.resnet import ResNet
 from torch import Tensor, nn
 
 from clinfuse.encoders.backbone import BackboneEncoder, group_norm, normed
+from clinfuse.encoders.base import MOST_TOKENS
 from clinfuse.errors import ConfigError
 
 _CONV: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
 _MAX_POOL: dict[int, Any] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+_MEANS: dict[int, Any] = {2: nn.functional.avg_pool2d, 3: nn.functional.avg_pool3d}
+_LARGEST: dict[int, Any] = {2: nn.functional.max_pool2d, 3: nn.functional.max_pool3d}
 _NARROW = {2: (16, 32, 48, 64), 3: (8, 16, 32, 64)}
 _SMALL = {2: (16, 32, 32, 64), 3: (8, 16, 32, 32)}
 _B0 = (
@@ -30,10 +34,24 @@ _B0 = (
 )
 
 
+def cell(size: Sequence[int]) -> tuple[int, ...]:
+    """Give how many neighbours along each axis make a token, so that a map of this size has ``MOST_TOKENS`` at most.
+
+    Examples
+    --------
+    >>> cell((4, 3, 3)), cell((4, 4))
+    ((2, 2, 1), (1, 1))
+    """
+    each = [1] * len(size)
+    while math.prod(counts := [-(-axis // step) for axis, step in zip(size, each, strict=True)]) > MOST_TOKENS:
+        each[counts.index(max(counts))] += 1
+    return tuple(each)
+
+
 class ImageEncoder(BackboneEncoder):
     """An encoder whose backbone gives a feature map; the embedding is the head of its mean.
 
-    The head is linear, so the embedding is also the mean of the tokens.
+    The head is linear, so the embedding is also the mean of the tokens, where these are equal parts of the image.
 
     Parameters
     ----------
@@ -70,9 +88,16 @@ class ImageEncoder(BackboneEncoder):
         return self.maps(x).flatten(2).mean(2)
 
     def tokens(self, x: Tensor) -> Tensor:
-        """Give the embedding of every patch of the feature map, float32 (batch, patches, features)."""
+        """Give the embedding of every cell of the feature map, float32 (batch, cells, features).
+
+        A cell is as many neighbours along each axis as leave at most ``MOST_TOKENS`` cells.
+        """
         self._check(x)
-        return cast("Tensor", self.head(self.maps(x).flatten(2).transpose(1, 2)))
+        return cast("Tensor", self.head(self.cells(self.maps(x)).flatten(2).transpose(1, 2)))
+
+    def cells(self, maps: Tensor) -> Tensor:
+        """Give the mean of every cell of a feature map, float32 (batch, channel, and the axes of space)."""
+        return cast("Tensor", _MEANS[self.dimensions](maps, cell(maps.shape[2:]), ceil_mode=True))
 
 
 @final
@@ -126,11 +151,10 @@ class SmallConv(ImageEncoder):
         flat = self.maps(x).flatten(2)
         return torch.cat([flat.amax(2), flat.mean(2)], 1)
 
-    def tokens(self, x: Tensor) -> Tensor:
-        """Give the embedding of every patch as if it were the whole image, float32 (batch, patches, features)."""
-        self._check(x)
-        patches = self.maps(x).flatten(2).transpose(1, 2)
-        return cast("Tensor", self.head(torch.cat([patches, patches], 2)))
+    def cells(self, maps: Tensor) -> Tensor:
+        """Give the largest and the mean response of every cell, float32 (batch, 2 channels, and the axes of space)."""
+        largest = _LARGEST[self.dimensions](maps, cell(maps.shape[2:]), ceil_mode=True)
+        return torch.cat([largest, super().cells(maps)], 1)
 
 
 @final

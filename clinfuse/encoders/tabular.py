@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from clinfuse.encoders.backbone import BackboneEncoder
+from clinfuse.encoders.base import MOST_TOKENS
 from clinfuse.errors import ConfigError
 
 
@@ -70,9 +71,15 @@ class TableMLP(BackboneEncoder):
         return torch.cat([cast("Tensor", self.backbone(x)), x], dim=-1)
 
     def tokens(self, x: Tensor) -> Tensor:
-        """Give each column's embedding, the others at their training mean, float32 (batch, columns, features)."""
+        """Give each column's embedding, the others at their training mean, float32 (batch, columns, features).
+
+        Of more than ``MOST_TOKENS`` columns neighbours share a token: it is what they would say without the others.
+        """
         self._check(x)
-        return cast("Tensor", self.head(self.pooled(torch.diag_embed(x))))
+        each = -(-x.shape[1] // MOST_TOKENS)
+        alone = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+        shared = torch.stack([rows.sum(0) for rows in alone.split(each)])
+        return cast("Tensor", self.head(self.pooled(x[:, None] * shared)))
 
 
 def _refuse(code: str, rule: str, found: str) -> None:

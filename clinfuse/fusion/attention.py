@@ -55,10 +55,14 @@ class Attention(nn.Module):
         mask : Tensor of bool, (batch, keys)
             Which keys are there.
         """
+        return self.ask(x, self.key(context), self.value(context), mask)
+
+    def ask(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        """Give what `forward` gives, of keys and values, each (batch, keys, features), that were made before."""
         some = mask.any(1)
         # A softmax over nothing would be NaN: such a row attends to everything, and its answer is then set to zero.
         used = mask | ~some[:, None]
-        q, k, v = (self._split(part) for part in (self.query(x), self.key(context), self.value(context)))
+        q, k, v = (self._split(part) for part in (self.query(x), keys, values))
         scores = (q @ k.transpose(-1, -2)) / math.sqrt(q.shape[-1])
         weights = torch.softmax(scores.masked_fill(~used[:, None, None], float("-inf")), dim=-1)
         answer = self.out((weights @ v).transpose(1, 2).flatten(2))
@@ -150,6 +154,15 @@ class CrossBlock(nn.Module):
         context : Tensor, (batch, keys, features)
         mask : Tensor of bool, (batch, keys)
         """
-        heard = self.attention(self.asking(x), self.asked(context), mask)
+        return self.ask(x, *self.remembered(context), mask)
+
+    def remembered(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Give keys and values, each (batch, keys, features): of a context that is asked more than once."""
+        normed = self.asked(context)
+        return self.attention.key(normed), self.attention.value(normed)
+
+    def ask(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        """Give what `forward` gives, of a context that was `remembered`."""
+        heard = self.attention.ask(self.asking(x), keys, values, mask)
         change = heard + self.network(self.between(x + heard))
         return torch.where(mask.any(1)[:, None, None], change, torch.zeros_like(change))

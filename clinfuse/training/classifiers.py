@@ -131,8 +131,9 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
             if name in cohort.names:
                 check_signature(cohort.modality(name), self.signatures_[name])
                 present[:, column] = cohort.present[:, cohort.names.index(name)]
-        values = self._encode(cohort, [name for name in self.modalities_ if name in cohort.names])
-        return Encoded({name: values.get(name, self._nothing(len(cohort))) for name in self.modalities_}, present)
+        found = self._encode(cohort, [name for name in self.modalities_ if name in cohort.names])
+        values = {name: found.get(name, self._nothing(len(cohort))) for name in self.modalities_}
+        return Encoded(values, present, self._prepared(values, present))
 
     def decide(self, encoded: Encoded, present: np.ndarray | None = None) -> np.ndarray:
         """Decide about encoded records.
@@ -153,16 +154,25 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
         result = np.tile(self.prior_logits_, (len(encoded), 1))
         rows = np.flatnonzero(mask.any(1))
         if len(rows):
-            values = {
-                name: self._masked(value, mask[:, k])[rows] for k, (name, value) in enumerate(encoded.values.items())
-            }
-            result[rows] = self._decide(values, mask[rows])
+            result[rows] = self._decided(encoded, mask, rows)
         return result
 
+    def _decided(self, encoded: Encoded, mask: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Logits of these rows, each with something present."""
+        return self._decide(self._masked(encoded.values, mask, rows), mask[rows])
+
     @staticmethod
-    def _masked(value: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def _masked(values: Mapping[str, np.ndarray], mask: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Absent values become zeros before any arithmetic: 0 times NaN would still be NaN."""
-        return np.where(rows.reshape(-1, *([1] * (value.ndim - 1))), value, 0.0)
+        return {
+            name: np.where(mask[rows, k].reshape(-1, *([1] * (value.ndim - 1))), value[rows], 0.0)
+            for k, (name, value) in enumerate(values.items())
+        }
+
+    def _prepared(self, values: Mapping[str, np.ndarray], present: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What is the same whichever modalities are withheld, each (records, ...); by default nothing."""
+        del values, present
+        return ()
 
     def predict_proba(self, cohort: Cohort) -> np.ndarray:
         """Give probabilities, float64 (records, classes): a softmax of the logits, or a sigmoid if multilabel."""

@@ -23,10 +23,14 @@ class Encoded:
         are (records, tokens, width + 1), and their last column is 1 where a token exists.
     present : ndarray of bool, (records, modalities)
         In the order of the classifier's ``modalities_``.
+    prepared : tuple of ndarray, each (records, ...)
+        What its classifier made of the values once, since it is the same whichever modalities are withheld; empty where
+        there is nothing of the kind, or where the values were put together otherwise than by ``encode``.
     """
 
     values: Mapping[str, np.ndarray]
     present: np.ndarray
+    prepared: tuple[np.ndarray, ...] = ()
 
     def __len__(self) -> int:
         return len(self.present)

@@ -10,7 +10,7 @@ from typing import cast, final
 import torch
 from torch import Tensor, nn
 
-from clinfuse.encoders.base import Encoder, pool_windows
+from clinfuse.encoders.base import Encoder, merged, pool_windows
 from clinfuse.fusion.operators.base import Operator, TokenOperator, pooled
 
 
@@ -41,6 +41,8 @@ def embed(encoder: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
 def embed_tokens(encoder: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
     """Give the embeddings of the parts of every record's input; a record's windows follow each other.
 
+    There are at most ``MOST_TOKENS``: of more, neighbours are averaged.
+
     Parameters
     ----------
     encoder : Encoder
@@ -56,11 +58,11 @@ def embed_tokens(encoder: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
     """
     parts = cast("Encoder", encoder)
     if mask.numel() == 0:
-        return _marked(parts.tokens(x))
+        return merged(_marked(parts.tokens(x)))
     flat, kept = x.flatten(0, 1), mask.flatten()
     encoded = _marked(parts.tokens(flat[kept]))
     z = encoded.new_zeros((len(flat), *encoded.shape[1:])).masked_scatter(kept[:, None, None], encoded)
-    return z.unflatten(0, mask.shape).flatten(1, 2)
+    return merged(z.unflatten(0, mask.shape).flatten(1, 2))
 
 
 def _marked(tokens: Tensor) -> Tensor:
@@ -269,10 +271,39 @@ class JointNetwork(TrainableNetwork):
 
     def decision(self, z: list[Tensor], present: Tensor) -> Tensor:
         """Give the logits a prediction is made of: fused, averaged with the mean of present single heads if any."""
-        fused = self.fused_logits(z, present)
         singles = self.single_logits(z)
-        if not singles:
-            return fused
-        weights = present.to(fused.dtype)[..., None]
-        mean = (torch.stack(singles, 1).nan_to_num() * weights).sum(1) / weights.sum(1).clamp(min=1)
-        return (fused + mean) / 2
+        fused = self.fused_logits(z, present)
+        return _averaged(fused, torch.stack(singles, 1), present) if singles else fused
+
+    def prepared(self, z: list[Tensor], present: Tensor) -> tuple[Tensor, ...]:
+        """Give what `concluded` reads, each (batch, ...): of tokens all that is the same for any set of modalities.
+
+        Parameters
+        ----------
+        z : list of Tensor, each (batch, tokens, features + 1)
+        present : Tensor of bool, (batch, modalities)
+            All that are there; at least one for each record.
+        """
+        singles = self.single_logits(z)
+        masks = [part[..., -1] > 0 for part in z]
+        own = torch.stack(singles, 1) if singles else z[0].new_zeros((len(present), 0))
+        return (own, *cast("TokenOperator", self.operator).prepare(self._contents(z), present, masks))
+
+    def concluded(self, prepared: tuple[Tensor, ...], present: Tensor) -> Tensor:
+        """Give what `decision` gives, of what was prepared.
+
+        Parameters
+        ----------
+        prepared : tuple of Tensor, each (batch, ...)
+        present : Tensor of bool, (batch, modalities)
+            The modalities to use, out of those that are there.
+        """
+        own, *rest = prepared
+        fused = self.head(self.dropout(cast("TokenOperator", self.operator).fuse(tuple(rest), present)))
+        return _averaged(fused, own, present) if len(self.heads) else cast("Tensor", fused)
+
+
+def _averaged(fused: Tensor, singles: Tensor, present: Tensor) -> Tensor:
+    """Mean of the fused logits and of the mean of the present modalities' own (batch, modalities, outputs)."""
+    weights = present.to(fused.dtype)[..., None]
+    return (fused + (singles.nan_to_num() * weights).sum(1) / weights.sum(1).clamp(min=1)) / 2

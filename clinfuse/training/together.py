@@ -35,6 +35,7 @@ from clinfuse.training.taxonomy import FusionInput, fusion_class
 
 RAW = "as it is"
 _PREDICTION_BATCH = 64
+_TOKEN_BATCH = 128
 
 
 class TrainedTogether(FusionClassifier):
@@ -143,7 +144,8 @@ class TrainedTogether(FusionClassifier):
 
     def _keep(self, network: JointNetwork) -> None:
         self.network_ = network
-        # Decisions are made in float64, so that contributions of modalities add up.
+        # Decisions are made in float64, so that contributions of modalities add up; those on tokens, which cost more,
+        # only where they are explained.
         self.decider_ = copy.deepcopy(network).double()
 
     def _inputs(self, cohort: Cohort, rows: np.ndarray) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -178,13 +180,35 @@ class TrainedTogether(FusionClassifier):
         for name in self.network_.names:
             value = torch.from_numpy(values[name])
             z.append(value if value.shape[1] else self.network_.nothing(name, len(value)).double())
-        there = torch.from_numpy(present)
-        # Every token looks at every other: all records at once would not fit into memory.
-        size = _PREDICTION_BATCH if z[0].ndim == 3 else len(there)
-        chunks = zip(there.split(size), *(part.split(size) for part in z), strict=True)
         with torch.no_grad():
-            logits = torch.cat([self.decider_.decision(list(parts), mask) for mask, *parts in chunks])
-        return logits.numpy() + self.correction_
+            return self.decider_.decision(z, torch.from_numpy(present)).numpy() + self.correction_
+
+    def _prepared(self, values: Mapping[str, np.ndarray], present: np.ndarray) -> tuple[np.ndarray, ...]:
+        rows = np.flatnonzero(present.any(1))
+        if self.network_.operator.needs != "tokens" or not len(rows):
+            return ()
+        result: tuple[np.ndarray, ...] = ()
+        for chosen in _batches(rows):
+            kept = self._masked(values, present, chosen)
+            z = [torch.from_numpy(kept[name]).float() for name in self.network_.names]
+            with torch.no_grad():
+                parts = [part.numpy() for part in self.network_.prepared(z, torch.from_numpy(present[chosen]))]
+            result = result or tuple(np.zeros((len(present), *part.shape[1:]), part.dtype) for part in parts)
+            for whole, part in zip(result, parts, strict=True):
+                whole[chosen] = part
+        return result
+
+    def _decided(self, encoded: Encoded, mask: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        if self.network_.operator.needs != "tokens":
+            return super()._decided(encoded, mask, rows)
+        prepared = encoded.prepared or self._prepared(encoded.values, encoded.present)
+        logits = np.zeros((len(mask), len(self.prior_)))
+        # Side by side lie records that have the same: what none of a batch has costs nothing.
+        for chosen in _batches(rows[np.lexsort(mask[rows].T)]):
+            parts = tuple(torch.from_numpy(part[chosen]) for part in prepared)
+            with torch.no_grad():
+                logits[chosen] = self.network_.concluded(parts, torch.from_numpy(mask[chosen])).double().numpy()
+        return logits[rows] + self.correction_
 
     def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
         inputs, masks = self._inputs(cohort, np.array([0]))
@@ -273,3 +297,8 @@ class TrainedTogether(FusionClassifier):
         self.correction_ = state["correction"]
         self.curve_ = tuple(Epoch(**epoch) for epoch in state["curve"])
         self._keep(network)
+
+
+def _batches(rows: np.ndarray) -> list[np.ndarray]:
+    """Rows by few at a time: every token may look at every other, and all at once would not fit into memory."""
+    return [rows[start : start + _TOKEN_BATCH] for start in range(0, len(rows), _TOKEN_BATCH)]

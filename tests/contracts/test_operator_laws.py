@@ -258,6 +258,17 @@ def test_a_masked_token_is_as_good_as_dropped(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TOKENS)
+def test_withholding_after_preparing_is_never_having_had_it(name: str) -> None:
+    operator = built(name).double().eval()
+    z = [part.double() for part in embeddings(operator_class(name), len(SUBSETS))]
+    present, everything = every_subset(), torch.ones(len(SUBSETS), 3, dtype=torch.bool)
+    found = operator.fuse(operator.prepare(z, everything), present)
+    torch.testing.assert_close(found, operator(z, present), rtol=0, atol=1e-12)
+    other = overwritten(z, present, 1e6)
+    assert torch.equal(operator.fuse(operator.prepare(other, everything), present), found)
+
+
+@pytest.mark.parametrize("name", TOKENS)
 def test_a_present_modality_without_any_token_is_answered(name: str) -> None:
     operator = built(name).eval()
     z, present = embeddings(operator_class(name), 2), torch.tensor([[True, False, False]] * 2)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from monai.networks.nets import DenseNet121, EfficientNetBN, resnet18
 from torch import nn
 
 from clinfuse.encoders.backbone import group_norm, normed
+from clinfuse.encoders.base import MOST_TOKENS
 from clinfuse.encoders.choice import EncoderChoice, build_encoder
-from clinfuse.encoders.image import EfficientNetEncoder, ImageEncoder, ResNetEncoder, SmallConv
+from clinfuse.encoders.image import EfficientNetEncoder, ImageEncoder, ResNetEncoder, SmallConv, cell
 from clinfuse.errors import ConfigError, DataError
 
 
@@ -110,7 +113,28 @@ def test_resnet_stem_stride_can_be_chosen() -> None:
     coarse = build_encoder(EncoderChoice("resnet10-narrow", options={"stem_stride": 2}), (1, 64, 64), seed=0)
     fine = build_encoder("resnet10-narrow", (1, 64, 64), seed=0)
     x = torch.zeros(1, 1, 64, 64)
-    assert coarse.tokens(x).shape[1] * 4 == fine.tokens(x).shape[1]
+    assert [2 * axis for axis in coarse.maps(x).shape[2:]] == list(fine.maps(x).shape[2:])
+
+
+@pytest.mark.parametrize(
+    ("size", "each"), [((4, 3, 3), (2, 2, 1)), ((12, 12, 6), (6, 6, 2)), ((4, 4), (1, 1)), ((40, 1), (3, 1))]
+)
+def test_no_map_has_more_than_sixteen_cells(size: tuple[int, ...], each: tuple[int, ...]) -> None:
+    assert cell(size) == each
+    assert math.prod(-(-axis // step) for axis, step in zip(size, each, strict=True)) <= MOST_TOKENS
+
+
+def test_a_cell_of_small_conv_is_read_as_an_image_is() -> None:
+    encoder = SmallConv((1, 40, 40, 40), features=3).eval()
+    x = torch.randn(2, 1, 40, 40, 40, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        maps, tokens = encoder.maps(x), encoder.tokens(x)
+        assert maps.shape[2:] == (5, 5, 5)
+        corner = maps[:, :, :3, :3, :2].flatten(2)
+        last = maps[:, :, 3:, 3:, 4:].flatten(2)
+        expected = [encoder.head(torch.cat([part.amax(2), part.mean(2)], 1)) for part in (corner, last)]
+    torch.testing.assert_close(tokens[:, 0], expected[0])
+    torch.testing.assert_close(tokens[:, -1], expected[1])
 
 
 def test_group_norms_keep_groups_of_at_least_four() -> None:

@@ -40,6 +40,16 @@ def test_a_token_says_what_one_column_would_alone() -> None:
         torch.testing.assert_close(tokens[:, column], network(alone))
 
 
+def test_neighbours_among_many_columns_share_a_token() -> None:
+    network = TableMLP((20,)).eval()
+    row = torch.randn(2, 20, generator=torch.Generator().manual_seed(0))
+    tokens = network.tokens(row)
+    assert tokens.shape == (2, 10, 16)
+    alone = torch.zeros(2, 20)
+    alone[:, 6:8] = row[:, 6:8]
+    torch.testing.assert_close(tokens[:, 3], network(alone))
+
+
 @pytest.mark.parametrize(("shape", "options"), [((2, 3), {}), ((3,), {"layers": 0}), ((3,), {"hidden": 0})])
 def test_settings_that_make_no_network_are_refused(shape: tuple[int, ...], options: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=r"ENCODER_SHAPE|ENCODER_OPTION"):

@@ -110,6 +110,8 @@ def test_the_cost_of_asking_about_every_subset_is_that_of_the_dearest(figures):
     made = sweep.figures(sweep.tasks(quick=True), [found])
     assert made["subset_sweep_passes"] == 1.2
     assert made["subset_sweep_passes_late"] == 1.05
+    operators = {name.replace("-", "_") for name in operator_names()}
+    assert {f"joint_{name}" for name in operators} | {"hybrid_perceiver", "early"} < set(sweep.MODELS)
 
 
 def test_every_figure_has_its_target(figures, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from clinfuse.cohort.cohort import Cohort
+from clinfuse.encoders.base import merged
 from clinfuse.encoders.choice import build_encoder
 from clinfuse.fusion.operators.elementwise import MeanFusion
 from clinfuse.training.loop import TrainingRows, train
@@ -45,6 +46,21 @@ def test_tokens_of_windows_follow_each_other_and_those_of_absent_ones_are_no_tok
     torch.testing.assert_close(found[1, 8:, :4], encoder.tokens(x[1, 1:])[0])
     assert torch.equal(found[..., 4] > 0, mask.repeat_interleave(8, 1))
     assert not found[~mask.repeat_interleave(8, 1)].any()
+
+
+def test_of_many_windows_neighbours_that_exist_are_averaged():
+    encoder = build_encoder("log-power", (2, 128), seed=0, features=4).eval()
+    x = torch.randn(2, 3, 2, 128, generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([[True, True, False], [False, True, False]])
+    found = embed_tokens(encoder, x, mask)
+    assert found.shape == (2, 12, 5)
+    pairs = encoder.tokens(x[0, :1])[0].unflatten(0, (4, 2)).mean(1)
+    torch.testing.assert_close(found[0, :4, :4], pairs)
+    assert torch.equal(found[..., 4], mask.repeat_interleave(4, 1).float())
+    assert not found[~mask.repeat_interleave(4, 1)].any()
+    half = torch.ones(1, 17, 2)
+    half[0, 1::2] = 0
+    assert torch.equal(merged(half), torch.ones(1, 9, 2))
 
 
 def test_tokens_without_windows_all_exist_and_their_mean_is_the_embedding_of_an_image():

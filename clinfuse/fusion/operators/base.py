@@ -195,7 +195,6 @@ class TokenOperator(Operator):
         super().__init__(widths, features=features)
         self.project = nn.ModuleList(nn.Linear(width, features) for width in self.widths)
 
-    @abstractmethod
     def forward(self, z: list[Tensor], present: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
         """Fuse.
 
@@ -211,6 +210,27 @@ class TokenOperator(Operator):
         -------
         Tensor, (batch, features)
         """
+        return self.fuse(self.prepare(z, present, masks), present)
+
+    def prepare(self, z: list[Tensor], present: Tensor, masks: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
+        """Give all that `fuse` reads, each (batch, ...): whatever is the same whichever modalities are then withheld.
+
+        By default each modality's mapped tokens, followed by which of them are there.
+        """
+        tokens, seen = self.tokens(z, present, masks)
+        return (*tokens, *seen)
+
+    @abstractmethod
+    def fuse(self, prepared: tuple[Tensor, ...], present: Tensor) -> Tensor:
+        """Fuse what was prepared, (batch, features).
+
+        Parameters
+        ----------
+        prepared : tuple of Tensor, each (batch, ...)
+            From `prepare`.
+        present : Tensor of bool, (batch, modalities)
+            The modalities to use, out of those that were present then; at least one for each record.
+        """
 
     def tokens(
         self, z: list[Tensor], present: Tensor, masks: Sequence[Tensor] = ()
@@ -225,15 +245,30 @@ class TokenOperator(Operator):
             mask = masks[m] if len(masks) else torch.ones_like(part[..., 0], dtype=torch.bool)
             if mask.shape != part.shape[:2] or mask.dtype != torch.bool:
                 refuse_shape(f"a bool mask of tokens {tuple(part.shape[:2])}", f"shape {tuple(mask.shape)}")
-            if not bool(present[:, m].any()):
-                # What no record of the batch has is no token of anybody's: withholding it costs nothing.
-                part, mask = part[:, :0], mask[:, :0]
             first = torch.zeros_like(mask)
             first[:, :1] = ~mask.any(1, keepdim=True)
             parts.append(part)
             contents.append((mask & present[:, m, None])[..., None])
             seen.append((mask | first) & present[:, m, None])
         return [project(part) for project, part in zip(self.project, self.filled(parts, contents), strict=True)], seen
+
+
+def side_by_side(prepared: tuple[Tensor, ...], present: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the tokens of all modalities one after the other, (batch, tokens, features), and which are there.
+
+    What no record of the batch has is left out: withholding it costs nothing.
+
+    Parameters
+    ----------
+    prepared : tuple of Tensor
+        Each modality's tokens, followed by which of them are there.
+    present : Tensor of bool, (batch, modalities)
+    """
+    count = present.shape[1]
+    # As many of its tokens as count: all or none.
+    kept = [slice(None if bool(present[:, m].any()) else 0) for m in range(count)]
+    seen = [prepared[count + m][:, kept[m]] & present[:, m, None] for m in range(count)]
+    return torch.cat([prepared[m][:, kept[m]] for m in range(count)], 1), torch.cat(seen, 1)
 
 
 def pooled(tokens: Tensor, mask: Tensor) -> Tensor:

@@ -52,20 +52,35 @@ class BottleneckFusion(TokenOperator):
         )
         self.norm = nn.LayerNorm(features)
 
-    def forward(self, z: list[Tensor], present: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
-        """Fuse; see ``TokenOperator.forward``."""
+    def prepare(self, z: list[Tensor], present: Tensor, masks: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
+        """Give each modality's tokens and the shared ones after its first layer, and which tokens are there.
+
+        Until then nothing of the other modalities has reached it.
+        """
         parts, seen = self.tokens(z, present, masks)
         shared = self.shared.expand(len(present), -1, -1)
-        everyone = torch.ones_like(shared[..., 0], dtype=torch.bool)
-        for blocks in self.layers:
-            made = []
-            for m, block in enumerate(cast("nn.ModuleList", blocks)):
-                after = block(torch.cat([parts[m], shared], 1), torch.cat([seen[m], everyone], 1))
-                parts[m], own = after.split([parts[m].shape[1], shared.shape[1]], 1)
-                made.append(own)
-            shared = _mean(torch.stack(made, 1), present)
+        made = [self._after(0, m, part, shared, seen[m]) for m, part in enumerate(parts)]
+        return (*(part for part, _ in made), *(own for _, own in made), *seen)
+
+    def fuse(self, prepared: tuple[Tensor, ...], present: Tensor) -> Tensor:
+        """Fuse; see ``TokenOperator.fuse``."""
+        count = len(self.widths)
+        used = [m for m in range(count) if bool(present[:, m].any())]
+        there = present[:, used]
+        parts, own, seen = ([prepared[start + m] for m in used] for start in (0, count, 2 * count))
+        for layer in range(1, len(self.layers)):
+            shared = _mean(torch.stack(own, 1), there)
+            made = [self._after(layer, m, parts[k], shared, seen[k]) for k, m in enumerate(used)]
+            parts, own = [part for part, _ in made], [tokens for _, tokens in made]
         means = torch.stack([pooled(part, mask) for part, mask in zip(parts, seen, strict=True)], 1)
-        return cast("Tensor", self.norm(_mean(means, present) + shared.mean(1)))
+        return cast("Tensor", self.norm(_mean(means, there) + _mean(torch.stack(own, 1), there).mean(1)))
+
+    def _after(self, layer: int, m: int, part: Tensor, shared: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Give a modality's tokens and the shared ones after a layer of its own."""
+        everyone = torch.ones_like(shared[..., 0], dtype=torch.bool)
+        block = cast("nn.ModuleList", self.layers[layer])[m]
+        after = block(torch.cat([part, shared], 1), torch.cat([seen, everyone], 1))
+        return after[:, : part.shape[1]], after[:, part.shape[1] :]
 
 
 def _mean(values: Tensor, present: Tensor) -> Tensor:

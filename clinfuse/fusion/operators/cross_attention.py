@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, cast, final
 
+import torch
 from torch import Tensor, nn
 
 from clinfuse.fusion.attention import CrossBlock
@@ -47,11 +48,24 @@ class CrossAttentionFusion(TokenOperator):
         self.blocks = nn.ModuleList(CrossBlock(features, heads=heads) for _ in self.pairs)
         self.mix = nn.Linear((features + 1) * len(self.widths), features)
 
-    def forward(self, z: list[Tensor], present: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
-        """Fuse; see ``TokenOperator.forward``."""
+    def prepare(self, z: list[Tensor], present: Tensor, masks: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
+        """Give the mean token of each modality, and what every pair adds to that of the one that asks.
+
+        No pair depends on a third modality, so withholding one only leaves out what it added.
+        """
         tokens, seen = self.tokens(z, present, masks)
-        after = list(tokens)
-        for block, (asking, asked) in zip(self.blocks, self.pairs, strict=True):
-            after[asking] = after[asking] + block(tokens[asking], tokens[asked], seen[asked])
-        means = [pooled(part, mask) for part, mask in zip(after, seen, strict=True)]
-        return cast("Tensor", self.mix(joined(means, present)))
+        means = torch.stack([pooled(part, mask) for part, mask in zip(tokens, seen, strict=True)], 1)
+        added = [
+            pooled(block(tokens[asking], tokens[asked], seen[asked]), seen[asking])
+            for block, (asking, asked) in zip(self.blocks, self.pairs, strict=True)
+        ]
+        return means, torch.stack(added, 1) if added else means[:, :0]
+
+    def fuse(self, prepared: tuple[Tensor, ...], present: Tensor) -> Tensor:
+        """Fuse; see ``TokenOperator.fuse``."""
+        means, added = prepared
+        there = present.to(means.dtype)[..., None]
+        after = list((means * there).unbind(1))
+        for pair, (asking, asked) in enumerate(self.pairs):
+            after[asking] = after[asking] + added[:, pair] * there[:, asking] * there[:, asked]
+        return cast("Tensor", self.mix(joined(after, present)))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clinfuse.fusion.attention import AttentionBlock, CrossBlock
-from clinfuse.fusion.operators.base import TokenOperator
+from clinfuse.fusion.operators.base import TokenOperator, side_by_side
 
 
 @final
@@ -51,12 +51,19 @@ class PerceiverFusion(TokenOperator):
         self.thinking = nn.ModuleList(AttentionBlock(features, heads=heads) for _ in range(layers))
         self.norm = nn.LayerNorm(features)
 
-    def forward(self, z: list[Tensor], present: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
-        """Fuse; see ``TokenOperator.forward``."""
-        parts, seen = self.tokens(z, present, masks)
-        tokens, mask = torch.cat(parts, 1), torch.cat(seen, 1)
+    def prepare(self, z: list[Tensor], present: Tensor, masks: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
+        """Give every layer's keys and values of each modality's tokens side by side, and which tokens are there."""
+        tokens, seen = self.tokens(z, present, masks)
+        readers = [cast("CrossBlock", read) for read in self.reading]
+        return (*(torch.cat([part for r in readers for part in r.remembered(each)], 2) for each in tokens), *seen)
+
+    def fuse(self, prepared: tuple[Tensor, ...], present: Tensor) -> Tensor:
+        """Fuse; see ``TokenOperator.fuse``."""
+        remembered, mask = side_by_side(prepared, present)
+        keys_and_values = remembered.chunk(2 * len(self.reading), 2)
         x = self.latents.expand(len(present), -1, -1)
         everyone = torch.ones_like(x[..., 0], dtype=torch.bool)
-        for read, think in zip(self.reading, self.thinking, strict=True):
-            x = think(x + read(x, tokens, mask), everyone)
+        for layer, (read, think) in enumerate(zip(self.reading, self.thinking, strict=True)):
+            keys, values = keys_and_values[2 * layer : 2 * layer + 2]
+            x = think(x + cast("CrossBlock", read).ask(x, keys, values, mask), everyone)
         return cast("Tensor", self.norm(x.mean(1)))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, cast, final
 
 import torch
 from torch import Tensor, nn
 
 from clinfuse.fusion.attention import AttentionBlock
-from clinfuse.fusion.operators.base import ProjectedOperator, TokenOperator
+from clinfuse.fusion.operators.base import ProjectedOperator, TokenOperator, side_by_side
 
 
 @final
@@ -103,8 +102,7 @@ class TokenTransformerFusion(TokenOperator):
         super().__init__(widths, features=features)
         self.read = ReadOut(features, layers=layers, heads=heads)
 
-    def forward(self, z: list[Tensor], present: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
-        """Fuse; see ``TokenOperator.forward``."""
-        tokens, seen = self.tokens(z, present, masks)
-        answer: Tensor = self.read(torch.cat(tokens, 1), torch.cat(seen, 1))
+    def fuse(self, prepared: tuple[Tensor, ...], present: Tensor) -> Tensor:
+        """Fuse; see ``TokenOperator.fuse``."""
+        answer: Tensor = self.read(*side_by_side(prepared, present))
         return answer
