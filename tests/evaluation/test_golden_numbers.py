@@ -217,7 +217,7 @@ def golden_lines():
 
 
 def test_every_golden_number_has_its_line():
-    assert sorted({number for number, _, _ in golden_lines()}) == sorted(LISTED)
+    assert set(LISTED) <= {number for number, _, _ in golden_lines()}
 
 
 @pytest.mark.parametrize(("number", "file", "name"), golden_lines())
