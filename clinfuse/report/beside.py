@@ -17,8 +17,11 @@ class Beside(TypedDict, total=False):
         Paragraphs of the methods text; made of the comparison alone where they are not given.
     files : sequence of (str, sequence of (str, str))
         Files beside the page, by heading: the words of a link, and its place relative to the page.
+    inside : sequence of (str, DataFrame)
+        Tables, each with its caption, of what was learned in inner folds: thresholds, prediction sets.
     """
 
+    inside: Sequence[tuple[str, Any]]
     subgroups: Sequence[Any]
     methods: Sequence[str]
     files: Sequence[tuple[str, Sequence[tuple[str, str]]]]

@@ -95,7 +95,7 @@ def write_study_report(
     diagnoses : sequence of Diagnosis
         Of `diagnose`, one for each fusion that is to be taken apart.
     **beside
-        ``subgroups``, ``methods``, ``files``: see `Beside`.
+        ``subgroups``, ``inside``, ``methods``, ``files``: see `Beside`.
 
     Returns
     -------
@@ -156,6 +156,7 @@ def study_page(
         tables=(
             *_tables(comparison, robustness, rates, audit, diagnoses),
             *group_tables(beside.get("subgroups", ())),
+            *((words, frame_of(table)) for words, table in beside.get("inside", ())),
         ),
         losses=_losses(comparison),
         methods=tuple(map(Prose, beside.get("methods", ()))) or _methods(comparison, known),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, final
+from typing import Annotated, Any, Literal, final
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from clinfuse.cohort.strict import Strict, nearest, not_built, read_toml
+from clinfuse.cohort.strict import Strict, nearest, read_toml
 from clinfuse.errors import ConfigError
+from clinfuse.study.report_section import ReportSection
 from clinfuse.study.rules import OPTIONS_OF, check_modalities, check_name, check_study, check_table_beside, refuse_name
 from clinfuse.study.validation_section import ValidationSection
 
@@ -115,19 +116,6 @@ class MissingSection(Strict):
 
 
 @final
-class ReportSection(Strict):
-    """What the report shows beside the answer."""
-
-    title: str = ""
-    patients: Annotated[int, Field(ge=0)] = 4
-    tables: Annotated[tuple[Literal["csv", "docx", "tex"], ...], Field(strict=False)] = ("csv",)
-    figures: Annotated[tuple[Literal["png", "svg", "pdf"], ...], Field(strict=False)] = ()
-    subgroups: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    bands: dict[str, Annotated[tuple[float, ...], Field(strict=False, min_length=1)]] = Field(default_factory=dict)
-    threshold: Share = 0.5
-
-
-@final
 class Study(Strict):
     """One question to one cohort: everything that fixes the outcome of a run.
 
@@ -150,11 +138,6 @@ class Study(Strict):
     >>> study.question.primary
     ('late', 'best single')
     """
-
-    LATER: ClassVar[Mapping[str, str]] = {
-        "report.specificity": "sensitivity at a given specificity",
-        "report.prevalence": "predictive values and net benefit at the clinic's own rate",
-    }
 
     cohort: str
     results: str
@@ -271,7 +254,7 @@ def load_study(file: Path) -> Study:
     ------
     ConfigError
         ``CONFIG_ABSENT``, ``CONFIG_SYNTAX``, ``CONFIG_KEY``, ``CONFIG_MISSING``, ``CONFIG_VALUE``,
-        ``CONFIG_NOT_BUILT``, ``CONFIG_NAME``, ``CONFIG_CONFLICT``.
+        ``CONFIG_NAME``, ``CONFIG_CONFLICT``.
     """
     values = read_toml(file)
     study = parse_study(values)
@@ -304,7 +287,6 @@ def parse_study(values: Mapping[str, Any]) -> Study:
     ConfigError
         As `load_study`, but for ``CONFIG_ABSENT`` and ``CONFIG_SYNTAX``.
     """
-    _refuse_later(values)
     try:
         study = Study.model_validate(values)
     except ValidationError as error:
@@ -313,13 +295,6 @@ def parse_study(values: Mapping[str, Any]) -> Study:
         check_study(study)
         return study
     raise _translated(str(first["type"]), str(first["msg"]), [str(part) for part in first["loc"]]) from None
-
-
-def _refuse_later(values: Mapping[str, Any]) -> None:
-    for place, what in Study.LATER.items():
-        section, key = place.split(".")
-        if isinstance(values.get(section), Mapping) and key in values[section]:
-            not_built(f"study.{place}", what)
 
 
 def _translated(kind: str, message: str, loc: list[str]) -> ConfigError:
@@ -349,7 +324,7 @@ def _build(section: ModelSection, study: Study) -> Any:
     from clinfuse.training.calibrated import Calibrated
 
     model = _fusion(section, study)
-    if section.calibration == "none":
+    if section.calibration == "none" and not study.report.asks_inside:
         return model
     how: dict[str, Any] = {"method": section.calibration, "by": section.calibration_by}
     return Calibrated(model, **how, inner_folds=study.validation.inner_folds)

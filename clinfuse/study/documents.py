@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
+from clinfuse.evaluation.calibration.operating import operating_table
 from clinfuse.evaluation.wrong_calls import find_errors
 from clinfuse.report.artefacts import Artefacts
 from clinfuse.report.beside import Beside
@@ -38,8 +39,9 @@ _CHECKED = (
     ("model card", tuple((form, f"{REPORTING}/model_card.{form}") for form in ("md", "docx"))),
 )
 _WITHHELD = f"{INTERVALS} Changes are paired: the same draws of patients for both."
+OPERATING = "Every model on held-out records, with thresholds that inner folds of the training patients gave."
 # Tables that another study file may not ask for.
-_PASSING = ("appendix", "withheld", "diagnosis", "rates", "calibration", "subgroups", "subgroup_gaps")
+_PASSING = ("appendix", "withheld", "diagnosis", "rates", "calibration", "subgroups", "subgroup_gaps", "specificity")
 
 
 def write_documents(outcome: Outcome, work: Work) -> Beside:
@@ -65,7 +67,8 @@ def write_documents(outcome: Outcome, work: Work) -> Beside:
     write_text(run.path / METHODS, text)
     texts = (("methods text", ((METHODS, METHODS),)), *_ERRORS[: work.cohort.task == "binary"], *_CHECKED)
     files = (*_table_links(work, names), *_figure_links(figures), *texts)
-    return {"subgroups": outcome.subgroups, "methods": text.strip().split("\n\n"), "files": files}
+    inside = [(OPERATING, operating_table(outcome.operating))] if outcome.operating else []
+    return {"inside": inside, "subgroups": outcome.subgroups, "methods": text.strip().split("\n\n"), "files": files}
 
 
 def _table_links(work: Work, names: Sequence[str]) -> list[Links]:
@@ -145,6 +148,8 @@ def run_tables(outcome: Outcome, work: Work) -> dict[str, tuple[pd.DataFrame, st
     for one in outcome.subgroups:
         found["subgroups"] = (one.table(), f"{primary}, held-out records in groups of patients.", INTERVALS)
         found["subgroup_gaps"] = (one.gap_table(), f"{primary}, differences between groups of patients.", INTERVALS)
+    if outcome.operating:
+        found["specificity"] = (operating_table(outcome.operating), OPERATING, INTERVALS)
     return found
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.audit.checks import audit
 from clinfuse.evaluation.audit.finding import Audit
+from clinfuse.evaluation.calibration.operating import OperatingPoint, operating_points
 from clinfuse.evaluation.compare import CHOSEN_INSIDE, Comparison, compare
 from clinfuse.evaluation.diagnosis.diagnose import Diagnosis, diagnose
 from clinfuse.evaluation.predictions import Predictions
@@ -51,6 +52,8 @@ class Outcome:
         Of every model; without curves where the study does not ask for rates.
     subgroups : tuple of Subgroups
         Of the declared model; none where the study does not ask for them.
+    operating : tuple of OperatingPoint
+        Of every model; none where the study declares no specificity.
     """
 
     run: RunFolder
@@ -60,6 +63,7 @@ class Outcome:
     diagnoses: tuple[Diagnosis, ...]
     rates: DropRates
     subgroups: tuple[Subgroups, ...] = ()
+    operating: tuple[OperatingPoint, ...] = ()
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -201,7 +205,8 @@ def _finish(work: Work, audited: Audit) -> Outcome:
     withheld = robustness(declared, work.cohort, seed=work.study.seed) if asked else Robustness(declared.name, ())
     rates = _rates(work, comparison)
     groups = _groups(work, comparison)
-    outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison), rates, groups)
+    inside = _operating(work, comparison)
+    outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison), rates, groups, inside)
     write_json(work.run.path / "metrics.json", outcome.metrics)
     write_json(work.run.path / "diagnosis.json", [one.as_dict() for one in outcome.diagnoses])
     written = write_documents(outcome, work)
@@ -252,6 +257,14 @@ def _groups(work: Work, comparison: Comparison) -> tuple[Subgroups, ...]:
     held = comparison[work.study.primary].predictions
     more: dict[str, Any] = {"bands": asked.bands, "threshold": asked.threshold, "seed": work.study.seed}
     return (subgroups(held, work.cohort, asked.subgroups, **more),)
+
+
+def _operating(work: Work, comparison: Comparison) -> tuple[OperatingPoint, ...]:
+    asked = work.study.report
+    if asked.specificity is None:
+        return ()
+    prevalence = math.nan if asked.prevalence is None else asked.prevalence
+    return operating_points(comparison.models, asked.specificity, prevalence=prevalence, seed=work.study.seed)
 
 
 def explain_records(

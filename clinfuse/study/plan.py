@@ -158,7 +158,7 @@ def fits_of(
     [('full', 'ct', ''), ('inner', '3', 'ct', '')]
     """
     whole = _whole_fits(label, section, study, trained)
-    if section.calibration == "none":
+    if section.calibration == "none" and not study.report.asks_inside:
         return whole
     inner = study.validation.inner_folds
     if section.fusion == "late":

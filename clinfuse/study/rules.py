@@ -45,6 +45,9 @@ def check_study(study: Study) -> None:
         _check_options(name, section)
     check_name(study.primary, list(study.models), "question.primary", "a model of the section models")
     _check_validation(study)
+    if study.report.prevalence is not None and study.report.specificity is None:
+        rule, remedy = "prevalence beside the specificity that models are judged at", "Write specificity = 0.90."
+        _refuse_both("report.prevalence", rule, "no specificity", remedy)
     for column in study.report.bands:
         check_name(column, study.report.subgroups, f"report.bands.{column}", "a column of report.subgroups")
     if "observed" not in study.missing.report:
@@ -104,6 +107,23 @@ def learns_from_unseen(section: ModelSection) -> bool:
     if section.weights:
         return section.fill not in ("", "skip")
     return section.fill not in ("", "skip") or (section.combine or "stacked") in _learning_pools()
+
+
+def check_task(study: Study, task: str) -> None:
+    """Refuse what several classes or labels do not have: a line or steps for classes, a declared specificity.
+
+    Raises
+    ------
+    ConfigError
+        ``CONFIG_CONFLICT``.
+    """
+    if task == "multiclass":
+        for name, section in study.models.items():
+            if section.calibration in ("platt", "isotonic"):
+                place, rule = f"models.{name}.calibration", "temperature for more than two classes"
+                _refuse_both(place, rule, "another calibration", 'Write calibration = "temperature".')
+    if task != "binary" and study.report.specificity is not None:
+        _refuse_both("report.specificity", "a finding that is there or not", "several classes", "Remove the line.")
 
 
 def check_table_beside(study: Study, kinds: Mapping[str, str]) -> None:
@@ -235,12 +255,12 @@ def _check_validation(study: Study) -> None:
     if asked.single and not study.rival:
         remedy = f'Name a modality, as in primary = ["late", "labs"], or remove {asked.written}.'
         _refuse_both("question.primary", f"a modality named in advance beside {asked.written}", "best single", remedy)
-    learning = any(
+    learning = study.report.asks_inside or any(
         one.calibration != "none" or (one.fusion == "late" and learns_from_unseen(one)) for one in study.models.values()
     )
     if "inner_folds" in asked.model_fields_set and not learning:
         pools = " or ".join(_learning_pools())
-        rule = f"only beside a calibration, or late fusion with a fill or with combine = {pools}"
+        rule = f"only beside a calibration, report.specificity, or late fusion with a fill or with combine = {pools}"
         _refuse_both("validation.inner_folds", rule, "no such model", "Remove the line.")
 
 

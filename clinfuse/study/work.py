@@ -18,6 +18,7 @@ from clinfuse.evaluation.running.tasks import TaskFolder, check_resumable
 from clinfuse.evaluation.subgroups.groups import check_groups
 from clinfuse.study.config import Study
 from clinfuse.study.folder import RunFolder
+from clinfuse.study.rules import check_task
 
 _PAUSE = 0.5
 
@@ -148,6 +149,7 @@ def open_cohort(study: Study, *, private: Path | None = None, progress: bool = F
     """The cohort a study is about: its modalities, and the records that have at least one of them."""
     whole = Cohort.from_folder(study.cohort, private=private, progress=progress)
     study.check_against({modality.name: modality.kind for modality in whole.modalities})
+    check_task(study, whole.task)
     if not study.modalities:
         return whole
     chosen = whole.without(*(name for name in whole.names if name not in study.modalities))

@@ -25,6 +25,7 @@ from clinfuse.training.classifiers import Explainable, FusionClassifier
 from clinfuse.training.encoded import Encoded
 from clinfuse.training.loop import Epoch
 from clinfuse.training.options import TrainingOptions
+from clinfuse.training.thresholds import learned_thresholds
 
 METHODS = ("none", "temperature", "platt", "isotonic")
 GROUPS = ("all", "pattern")
@@ -50,6 +51,8 @@ class Calibrated(FusionClassifier):
         class, drawn towards that of all records; see `clinfuse.training.calibration.fit_calibration`.
     inner_folds : int
         By patient. Late fusion uses its own.
+    threshold_at : mapping of {"specificity", "sensitivity"} to float, optional
+        What thresholds are to reach on new patients; learned from the inner folds too.
 
     Attributes
     ----------
@@ -58,6 +61,8 @@ class Calibrated(FusionClassifier):
     calibration_ : Calibration
     unseen_ : Unseen
         What was said of the training records when they were held out, each inner fold calibrated by the others.
+    thresholds_ : dict of str to ndarray of float64, (outputs,)
+        Log odds from which on a record is called, by aim; one for a binary task, one for each label otherwise.
 
     References
     ----------
@@ -75,11 +80,20 @@ class Calibrated(FusionClassifier):
     ('single', True)
     """
 
-    def __init__(self, model: FusionClassifier, *, method: str = "platt", by: By = "all", inner_folds: int = 3) -> None:
+    def __init__(
+        self,
+        model: FusionClassifier,
+        *,
+        method: str = "platt",
+        by: By = "all",
+        inner_folds: int = 3,
+        threshold_at: Mapping[str, float] | None = None,
+    ) -> None:
         self.model = model
         self.method = method
         self.by = by
         self.inner_folds = inner_folds
+        self.threshold_at = threshold_at
 
     @property
     def options(self) -> TrainingOptions:  # type: ignore[override]
@@ -119,6 +133,7 @@ class Calibrated(FusionClassifier):
         self.unseen_ = cross_calibrated(unseen, **how) if self.calibrates_ else unseen
         if self.calibrates_:
             self.calibration_ = fit_calibration(unseen, **how)
+        self.thresholds_ = learned_thresholds(self.unseen_, self.threshold_at or {})
 
     def _check(self, every: bool) -> None:
         """Refuse a method or a grouping that there is not."""
@@ -197,6 +212,7 @@ class Calibrated(FusionClassifier):
         self.unseen_ = Unseen(**state["unseen"])
         if self.calibrates_:
             self.calibration_ = calibration_from_state(state["calibration"])
+        self.thresholds_ = learned_thresholds(self.unseen_, self.threshold_at or {})
 
 
 def plain(model: FusionClassifier) -> FusionClassifier:

@@ -14,6 +14,7 @@ from clinfuse.encoders.choice import EncoderChoice
 from clinfuse.errors import ConfigError
 from clinfuse.study.config import Study, load_study, parse_study
 from clinfuse.study.folder import RunFolder, describe
+from clinfuse.study.rules import check_task
 
 WHOLE = """
 cohort  = "cohort.toml"
@@ -113,7 +114,7 @@ def test_every_training_setting_is_a_training_option() -> None:
         ({"training": {"epochs": "many"}}, "CONFIG_VALUE", "study.training.epochs", "Correct the value"),
         ({"seed": -1}, "CONFIG_VALUE", "study.seed", "Correct the value"),
         ({"question": {"primary": ["lat", "best single"]}}, "CONFIG_NAME", "question.primary", "Did you mean 'late'"),
-        ({"report": {"specificity": 0.9}}, "CONFIG_NOT_BUILT", "report.specificity", "Remove the line"),
+        ({"report": {"specificity": 1.0}}, "CONFIG_VALUE", "report.specificity", "Correct the value"),
         ({"report": {"bands": {"age": [50.0]}}}, "CONFIG_NAME", "report.bands.age", "Known here"),
         ({"report": {"threshold": 1.0}}, "CONFIG_VALUE", "report.threshold", "Correct the value"),
         ({"missing": {"report": ["rates"]}}, "CONFIG_VALUE", "missing.report", 'Add "observed"'),
@@ -150,12 +151,29 @@ def holdout(rival: str = "labs", **written: Any) -> dict[str, Any]:
             "validation.inner_folds",
         ),
         (whole(models={"late": {"fusion": "late", "calibration_by": "pattern"}}), "models.late.calibration_by"),
+        (whole(report={"prevalence": 0.1}), "report.prevalence"),
         (whole(models={"late": {"fusion": "late", "combine": "mean", "weights": {"ct": 1}}}), "models.late.weights"),
     ],
 )
 def test_settings_that_cannot_both_be_meant_are_refused(values: dict[str, Any], place: str) -> None:
     with pytest.raises(ConfigError, match=rf"CONFIG_CONFLICT\] study\.{place}"):
         parse_study(values)
+
+
+def test_what_several_classes_do_not_have_is_refused() -> None:
+    study = parse_study(whole(models={"late": {"fusion": "late", "calibration": "platt"}}))
+    check_task(study, "multilabel")
+    with pytest.raises(ConfigError, match=r"CONFIG_CONFLICT\] study\.models\.late\.calibration"):
+        check_task(study, "multiclass")
+    asked = parse_study(whole(report={"specificity": 0.9}))
+    check_task(asked, "binary")
+    with pytest.raises(ConfigError, match=r"CONFIG_CONFLICT\] study\.report\.specificity"):
+        check_task(asked, "multilabel")
+
+
+def test_what_is_learned_inside_is_learned_of_every_model() -> None:
+    models = parse_study(whole(report={"specificity": 0.9})).build_models(("labs",))
+    assert {(type(one).__name__, one.method) for one in models.values()} == {("Calibrated", "none")}
 
 
 def test_what_is_not_written_contradicts_nothing() -> None:

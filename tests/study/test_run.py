@@ -106,6 +106,19 @@ def test_subsets_are_reported_where_they_are_asked_for(study_file: Path) -> None
     assert "Sources withheld" not in work.run.report.read_text(encoding="utf-8")
 
 
+def test_a_declared_specificity_is_judged_with_thresholds_from_inner_folds(study_file: Path) -> None:
+    study = load_study(study_file)
+    asked = study.report.model_copy(update={"specificity": 0.8, "prevalence": 0.2})
+    work = prepare(study.model_copy(update={"report": asked}))
+    list(work.do())
+    found = finish(work)
+    assert {one.model for one in found.operating} == {"labs", "signs", "late", "early"}
+    text = (work.run.tables / "specificity.csv").read_text(encoding="utf-8")
+    assert "specificity observed" in text
+    assert "of calling all" in text
+    assert "thresholds that inner folds" in work.run.report.read_text(encoding="utf-8")
+
+
 def test_rates_are_reported_where_they_are_asked_for(study_file: Path) -> None:
     work = done_here(study_file)
     assert finish(work).rates.curves == ()
