@@ -33,6 +33,7 @@ _HOMES = {
     "EarlyFusion": "clinfuse.training.early",
     "JointFusion": "clinfuse.training.joint",
     "LateFusion": "clinfuse.training.late",
+    "Tuned": "clinfuse.training.tuned",
     "HybridFusion": "clinfuse.training.joint",
     "Calibrated": "clinfuse.training.calibrated",
     "TrainingOptions": "clinfuse.training.options",

@@ -26,6 +26,7 @@ from clinfuse.evaluation.tables import appendix_table, model_table
 from clinfuse.training.calibrated import Calibrated, plain
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.options import TrainingOptions
+from clinfuse.training.tuned import untuned
 from clinfuse.training.unimodal import Unimodal
 
 CHOSEN_INSIDE = "best single"
@@ -342,6 +343,7 @@ def _singles(
     cohort: Cohort, models: Mapping[str, FusionClassifier], primary: FusionClassifier
 ) -> dict[str, FusionClassifier]:
     """Every modality that no given model stands for, learned the way the declared fusion learns it."""
+    primary = untuned(primary)
     own = plain(primary).get_params(deep=False)
     encoders, learners = own.get("encoders") or {}, own.get("learners") or {}
     found: dict[str, FusionClassifier] = {}

@@ -91,6 +91,10 @@ class CrossValidation:
         AUROC of each modality alone in the inner folds of the training patients, where the model asked for it.
     weighing : mapping of (int, int) to ndarray of float64, (classes,)
         What each fitted model added to its logits to undo the weighing of classes; zeros where nothing was.
+    settings : mapping of (int, int) to dict
+        Settings that were chosen inside each fold; empty where none were searched for.
+    tries : mapping of (int, int) to tuple of dict
+        All settings that were tried there, with their mean score over the inner folds, the best first.
     at_hand : bool
         Whether every fitted model is in memory or on disk, so that none is fitted again when it is asked for.
     """
@@ -105,7 +109,8 @@ class CrossValidation:
         self.withheld = _in_order([task.predictions for task in self._tasks.values()])
         self.predictions = self.withheld.select(withheld="")
         first = next(iter(self._tasks.values()))
-        self.taxonomy = str(first.about["taxonomy"])
+        # A search may choose another way to combine in every fold.
+        self.taxonomy = " or ".join(dict.fromkeys(str(task.about["taxonomy"]) for task in self._tasks.values()))
         self.modalities = tuple(first.about["modalities"])
         self.multimodal = bool(first.about["multimodal"])
         self.losses = {place: task.losses for place, task in self._tasks.items()}
@@ -116,6 +121,8 @@ class CrossValidation:
         self.classifiers: Mapping[tuple[int, int], FusionClassifier] = _Classifiers(self._tasks)
         self.inner = {place: dict(task.about.get("inner", {})) for place, task in self._tasks.items()}
         self.weighing = {place: np.array(task.about["weighing"]) for place, task in self._tasks.items()}
+        self.settings = {place: dict(task.about["settings"]) for place, task in self._tasks.items()}
+        self.tries = {place: tuple(task.about["tries"]) for place, task in self._tasks.items()}
         self.at_hand = all(task.fitted is not None or task.about["stored"] for task in self._tasks.values())
 
     @cached_property

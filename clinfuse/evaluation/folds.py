@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Any, Literal, final
 
 import numpy as np
+from sklearn.base import clone
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.training.calibrated import Calibrated
 from clinfuse.training.seeds import derived_seed
 from clinfuse.training.splits import column_split, holdout, patient_folds, site_folds, temporal_split
+from clinfuse.training.tuned import Tuned
 
 Validation = Literal["folds", "holdout", "sites", "temporal", "column"]
 VALIDATIONS: tuple[Validation, ...] = ("folds", "holdout", "sites", "temporal", "column")
@@ -211,6 +213,8 @@ def settings_of(model: Any, fold: Fold, scheme: Scheme) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     if "seed" in own:
         changed["seed"] = fold.seed(own["seed"], scheme.seed)
+    if isinstance(model, Tuned):
+        return {**changed, "model": clone(model.model).set_params(**settings_of(model.model, fold, scheme))}
     options = own.get("options")
     if scheme.validation == "holdout" and getattr(options, "patience", 0) > 0:
         changed["options"] = dataclasses.replace(options, validation=_HELD_BACK)

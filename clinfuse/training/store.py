@@ -21,6 +21,7 @@ from clinfuse.training.early import EarlyFusion
 from clinfuse.training.joint import HybridFusion, JointFusion
 from clinfuse.training.late import LateFusion
 from clinfuse.training.options import TrainingOptions
+from clinfuse.training.tuned import Tuned
 from clinfuse.training.unimodal import Unimodal
 
 _FORMAT = 3  # raised when a stored network would no longer be the one that is built
@@ -155,6 +156,11 @@ def _rebuilt(state: Mapping[str, Any]) -> FusionClassifier:
         calibrated = Calibrated(_rebuilt(state["learned"]["model"]))
         calibrated.restore(state)
         return calibrated
+    if state["classifier"] == "Tuned":
+        # Chosen settings stand in the classifier itself; what was tried beside them is only a record.
+        tuned = Tuned(_rebuilt(state["learned"]["model"]), {}, seed=state["seed"])
+        tuned.restore(state)
+        return tuned
     options = TrainingOptions(**state["options"])
     common: dict[str, Any] = {"options": options, "seed": state["seed"]}
     if state["classifier"] == "Unimodal":

@@ -11,6 +11,7 @@ from clinfuse.training.early import EarlyFusion
 from clinfuse.training.joint import HybridFusion, JointFusion
 from clinfuse.training.late import LateFusion
 from clinfuse.training.options import TrainingOptions
+from clinfuse.training.tuned import Tuned
 from clinfuse.training.unimodal import Unimodal
 
 OPTIONS = TrainingOptions(epochs=2, batch_size=8, copies=2)
@@ -66,6 +67,9 @@ CLASSIFIERS = {
     "calibrated table by steps": lambda: Calibrated(Unimodal("labs", options=OPTIONS), method="isotonic"),
     "calibrated late by pattern": lambda: Calibrated(late(combine="stacked"), by="pattern"),
     "calibrated joint": lambda: Calibrated(JointFusion(options=OPTIONS), method="temperature", inner_folds=2),
+    "late tuned": lambda: Tuned(
+        late(combine="mean"), {"combine": ["mean", "stacked"], "options.hide": [0.0, 0.3]}, inner_folds=2
+    ),
     "hybrid": lambda: HybridFusion(options=OPTIONS),
     "hybrid tokens": lambda: HybridFusion(combine=OperatorChoice("token-transformer", 8), options=OPTIONS),
 }

@@ -32,7 +32,8 @@ class Fitted:
     predictions : Predictions
         Of the test records, for every subset of the model's modalities that can be kept.
     about : mapping
-        JSON values: ``taxonomy``, ``modalities``, ``stored``, ``multimodal``, ``weighing``, ``inner``.
+        JSON values: ``taxonomy``, ``modalities``, ``stored``, ``multimodal``, ``weighing``, ``inner``; ``settings``
+        that were chosen inside and ``tries`` with their scores, empty where none were searched for.
     losses : mapping
         Loss curves by network, JSON values.
     """
@@ -81,6 +82,8 @@ def fit_task(cohort: Cohort, name: str, model: FusionClassifier, fold: Fold, sch
         "multimodal": bool(classifier.multimodal),
         "weighing": [float(one) for one in classifier.weighing_],
         "inner": classifier.inner_aurocs_,
+        "settings": dict(getattr(classifier, "best_settings_", {})),
+        "tries": [{"settings": dict(one.settings), "score": one.score} for one in getattr(classifier, "tries_", ())],
     }
     return Fitted(classifier, predictions, about, _curves(classifier.loss_curves_))
 
