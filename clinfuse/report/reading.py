@@ -96,9 +96,9 @@ def calibration_pictures(comparison: Any) -> tuple[Picture, ...]:
     return (figures.calibration(curve.predicted, curve.observed, curve.counts, name=chosen),)
 
 
-def loss_curves(comparison: Any) -> dict[str, list[tuple[float, float]]]:
-    """Give the loss curves of the declared model's first fold, by network; empty where it trained none."""
-    losses = comparison[declared(comparison)].losses
+def loss_curves(comparison: Any, model: str = "") -> dict[str, list[tuple[float, float]]]:
+    """Give the loss curves of a model's first fold (the declared one's), by network; empty where it trained none."""
+    losses = comparison[model or declared(comparison)].losses
     first = losses[min(losses)] if losses else {}
     return {
         str(name): [(_number(point["training_loss"]), _number(point["validation_loss"])) for point in curve]

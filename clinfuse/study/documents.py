@@ -54,7 +54,7 @@ def write_documents(outcome: Outcome, work: Work) -> Beside:
     """
     run = work.run
     write_json(run.path / "cohort.json", cohort_facts(work.cohort, Path(work.study.cohort)))
-    write_json(run.path / "audit.json", asdict(outcome.audit))
+    write_json(run.path / "audit.json", {**asdict(outcome.audit), "facts": dict(outcome.audit.facts)})
     names = write_run_tables(outcome, work)
     figures = write_run_plates(
         outcome.comparison,

@@ -64,7 +64,9 @@ def run_plates(comparison: Comparison, *, threshold: float, seed: int) -> tuple[
     if held.task != "multilabel":
         plates.append(_confusion(held.select(repeat=0), comparison.primary, threshold))
     plates.append(_forest(comparison))
-    losses = loss_curves(comparison)
+    # The declared fusion may have trained no network of its own.
+    names = [comparison.primary, *comparison.differences]
+    losses = next((curves for name in names if (curves := loss_curves(comparison, name))), {})
     return (*plates, training_plate(losses)) if losses else tuple(plates)
 
 
