@@ -13,6 +13,7 @@ from clinfuse.cohort.strict import Strict, nearest, read_toml
 from clinfuse.errors import ConfigError
 from clinfuse.study.report_section import ReportSection
 from clinfuse.study.rules import OPTIONS_OF, check_modalities, check_name, check_study, check_table_beside, refuse_name
+from clinfuse.study.search_section import SearchSection
 from clinfuse.study.validation_section import ValidationSection
 
 BEST_SINGLE = "best single"
@@ -128,7 +129,7 @@ class Study(Strict):
     seed : int
     modalities : tuple of str
         Names of the modalities to use; empty takes all of the cohort.
-    question, validation, networks, models, training, missing, report
+    question, validation, search, networks, models, training, missing, report
         The sections of the study file. ``networks`` names an encoder for a modality; ``models`` holds the fusions:
         every single modality is always trained beside them.
 
@@ -145,6 +146,7 @@ class Study(Strict):
     modalities: Annotated[tuple[str, ...], Field(strict=False)] = ()
     question: QuestionSection = QuestionSection()
     validation: ValidationSection = ValidationSection()
+    search: SearchSection = SearchSection()
     networks: dict[str, Annotated[NetworkSection, BeforeValidator(_named)]] = Field(default_factory=dict)
     models: Annotated[dict[str, ModelSection], Field(min_length=1)]
     training: TrainingSection = TrainingSection()
@@ -190,7 +192,9 @@ class Study(Strict):
             ``TRAINING_OPTION``, and what a classifier refuses of its arguments.
         """
         singles = {name: self.single_section(name) for name in modalities}
-        return {name: _build(section, self) for name, section in {**singles, **self.models}.items()}
+        built = {name: _build(section, self) for name, section in {**singles, **self.models}.items()}
+        inner = self.validation.inner_folds
+        return {name: self.search.tuned(name, one, inner_folds=inner, seed=self.seed) for name, one in built.items()}
 
     def single_section(self, name: str) -> ModelSection:
         """The single model of a modality that the file has none for: calibrated as the declared model is."""
@@ -228,6 +232,8 @@ class Study(Strict):
         for name, network in self.networks.items():
             check_name(network.name, list(encoder_names(used[name])), f"networks.{name}", f"a network for {used[name]}")
             network.encoder()
+        for name in self.search.models:
+            check_name(name, [*self.models, *known], "search.models", "a model, or a modality of the study")
         for name, section in self.models.items():
             check_modalities(name, section, known)
             if name in kinds and section.modality != name:

@@ -23,6 +23,7 @@ from clinfuse.report.written_methods import methods_document
 from clinfuse.study.cohort_facts import cohort_facts
 from clinfuse.study.folder import write_json
 from clinfuse.study.plates import write_run_plates
+from clinfuse.study.search_section import settings_table
 from clinfuse.study.work import Work
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ _CHECKED = (
 _WITHHELD = f"{INTERVALS} Changes are paired: the same draws of patients for both."
 OPERATING = "Every model on held-out records, with thresholds that inner folds of the training patients gave."
 # Tables that another study file may not ask for.
-_PASSING = ("appendix", "withheld", "diagnosis", "rates", "calibration", "subgroups", "subgroup_gaps", "specificity")
+_PASSING = (
+    *("settings", "appendix", "withheld", "diagnosis", "rates", "calibration"),
+    *("subgroups", "subgroup_gaps", "specificity"),
+)
 
 
 def write_documents(outcome: Outcome, work: Work) -> Beside:
@@ -143,6 +147,11 @@ def run_tables(outcome: Outcome, work: Work) -> dict[str, tuple[pd.DataFrame, st
     if outcome.robustness.rows:
         words = f"{primary}, sources withheld from the model."
         found["withheld"] = (outcome.robustness.table(), words, _WITHHELD)
+    chosen = settings_table({name: one.settings for name, one in comparison.models.items()})
+    if len(chosen):
+        searched = work.study.search
+        words = f"Settings that each fold chose by {searched.metric.replace('_', ' ')} on inner folds of its patients."
+        found["settings"] = (chosen, words, "")
     if outcome.rates.curves:
         found["rates"] = (outcome.rates.table(), "Every model as sources go missing at random.", INTERVALS)
     for one in outcome.subgroups:

@@ -19,6 +19,7 @@ from clinfuse.study.rules import learns_from_unseen
 from clinfuse.study.work import Work
 from clinfuse.training.calibrated import plain
 from clinfuse.training.store import save_model
+from clinfuse.training.tuned import untuned
 
 LONG_HOURS = 1.0
 _SAMPLE = 32
@@ -106,7 +107,7 @@ def plan_run(work: Work, *, workers: int) -> Plan:
     size = 0.0
     for label, section in sections.items():
         found = fits_of(label, section, work.study, {name: one.trained for name, one in timings.items()})
-        fits |= found
+        fits |= found | _searched(label, work.study, found)
         size += sum(sum(timings[name].bytes for name in fit.modalities) * min(fit.count, 2) for fit in found.values())
     folds = len(work.jobs)
     left = len(work.tasks) - work.finished
@@ -197,9 +198,20 @@ def _whole_fits(
     return found
 
 
+def _searched(label: str, study: Study, found: Mapping[tuple[str, ...], Fits]) -> dict[tuple[str, ...], Fits]:
+    """What a search adds: every combination in every inner fold; at most, since some are cut short or shared."""
+    if label not in study.search.models:
+        return {}
+    tries, inner = study.search.candidates(label), study.validation.inner_folds
+    return {
+        ("search", label, *key): Fits(fit.modalities, fit.passes * tries * (inner - 1), fit.count * tries * inner)
+        for key, fit in found.items()
+    }
+
+
 def _timed(work: Work, name: str) -> Timing:
     """Time of one record in one pass: what two passes more cost, so that the start of a fit does not count."""
-    model = plain(work.models[name])
+    model = plain(untuned(work.models[name]))
     sample = _sample(work.cohort, name)
     first, seconds = _fit(model, sample, 1)
     _, longer = _fit(model, sample, 1 + _EXTRA_EPOCHS)

@@ -45,6 +45,7 @@ def check_study(study: Study) -> None:
         _check_options(name, section)
     check_name(study.primary, list(study.models), "question.primary", "a model of the section models")
     _check_validation(study)
+    _check_searched(study)
     if study.report.prevalence is not None and study.report.specificity is None:
         rule, remedy = "prevalence beside the specificity that models are judged at", "Write specificity = 0.90."
         _refuse_both("report.prevalence", rule, "no specificity", remedy)
@@ -258,10 +259,26 @@ def _check_validation(study: Study) -> None:
     learning = study.report.asks_inside or any(
         one.calibration != "none" or (one.fusion == "late" and learns_from_unseen(one)) for one in study.models.values()
     )
-    if "inner_folds" in asked.model_fields_set and not learning:
+    if "inner_folds" in asked.model_fields_set and not (learning or study.search.models):
         pools = " or ".join(_learning_pools())
         rule = f"only beside a calibration, report.specificity, or late fusion with a fill or with combine = {pools}"
         _refuse_both("validation.inner_folds", rule, "no such model", "Remove the line.")
+
+
+def _check_searched(study: Study) -> None:
+    """Refuse values of a model's own keys that could not be written there either."""
+    for name, settings in study.search.models.items():
+        section = study.models.get(name)
+        for key, values in settings.items():
+            if section is None or key not in type(section).model_fields or not isinstance(values, tuple):
+                continue
+            for value in values:
+                changed = section.model_copy(update={key: value})
+                try:
+                    _check_keys(name, changed)
+                    _check_names(name, changed)
+                except ConfigError as error:
+                    raise error.at(f"study.search.models.{name}.{key}") from None
 
 
 def _refuse_both(place: str, rule: str, found: str, remedy: str) -> NoReturn:

@@ -17,7 +17,7 @@ from clinfuse.study.outcome import Outcome, finish, one_way
 from clinfuse.study.pool import Advance, default_workers, run_pool
 from clinfuse.study.work import Work, open_work
 
-QUICK_EPOCHS, QUICK_FOLDS = 2, 2
+QUICK_EPOCHS, QUICK_FOLDS, QUICK_TRIES = 2, 2, 2
 
 
 def quick(study: Study) -> Study:
@@ -37,6 +37,7 @@ def quick(study: Study) -> Study:
                 update={"folds": QUICK_FOLDS, "repeats": 1, "inner_folds": QUICK_FOLDS}
             ),
             "training": study.training.model_copy(update={"epochs": QUICK_EPOCHS}),
+            "search": study.search.model_copy(update={"tries": QUICK_TRIES}),
             "report": study.report.model_copy(
                 update={"title": f"QUICK RUN, NOT A RESULT. {study.report.title}".strip(), "patients": 1}
             ),
