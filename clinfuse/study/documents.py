@@ -41,10 +41,11 @@ _CHECKED = (
 )
 _WITHHELD = f"{INTERVALS} Changes are paired: the same draws of patients for both."
 OPERATING = "Every model on held-out records, with thresholds that inner folds of the training patients gave."
+CONFORMAL = "How often prediction sets hold the truth, of held-out records; only the first line is guaranteed."
 # Tables that another study file may not ask for.
 _PASSING = (
     *("settings", "appendix", "withheld", "diagnosis", "rates", "calibration"),
-    *("subgroups", "subgroup_gaps", "specificity"),
+    *("subgroups", "subgroup_gaps", "specificity", "conformal", "conformal_sets"),
 )
 
 
@@ -72,6 +73,7 @@ def write_documents(outcome: Outcome, work: Work) -> Beside:
     texts = (("methods text", ((METHODS, METHODS),)), *_ERRORS[: work.cohort.task == "binary"], *_CHECKED)
     files = (*_table_links(work, names), *_figure_links(figures), *texts)
     inside = [(OPERATING, operating_table(outcome.operating))] if outcome.operating else []
+    inside += [(CONFORMAL, one.coverage_table()) for one in outcome.conformal]
     return {"inside": inside, "subgroups": outcome.subgroups, "methods": text.strip().split("\n\n"), "files": files}
 
 
@@ -159,6 +161,9 @@ def run_tables(outcome: Outcome, work: Work) -> dict[str, tuple[pd.DataFrame, st
         found["subgroup_gaps"] = (one.gap_table(), f"{primary}, differences between groups of patients.", INTERVALS)
     if outcome.operating:
         found["specificity"] = (operating_table(outcome.operating), OPERATING, INTERVALS)
+    for sets in outcome.conformal:
+        found["conformal"] = (sets.coverage_table(), CONFORMAL, "Wilson intervals, as of independent records.")
+        found["conformal_sets"] = (sets.table(), f"{primary}, the classes in the set of each held-out record.", "")
     return found
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.audit.checks import audit
 from clinfuse.evaluation.audit.finding import Audit
+from clinfuse.evaluation.calibration.conformal import ConformalSets, conformal_sets
 from clinfuse.evaluation.calibration.operating import OperatingPoint, operating_points
 from clinfuse.evaluation.compare import CHOSEN_INSIDE, Comparison, compare
 from clinfuse.evaluation.diagnosis.diagnose import Diagnosis, diagnose
@@ -54,6 +55,8 @@ class Outcome:
         Of the declared model; none where the study does not ask for them.
     operating : tuple of OperatingPoint
         Of every model; none where the study declares no specificity.
+    conformal : tuple of ConformalSets
+        Of the declared model; none where the study does not ask for them.
     """
 
     run: RunFolder
@@ -64,6 +67,7 @@ class Outcome:
     rates: DropRates
     subgroups: tuple[Subgroups, ...] = ()
     operating: tuple[OperatingPoint, ...] = ()
+    conformal: tuple[ConformalSets, ...] = ()
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -205,8 +209,8 @@ def _finish(work: Work, audited: Audit) -> Outcome:
     withheld = robustness(declared, work.cohort, seed=work.study.seed) if asked else Robustness(declared.name, ())
     rates = _rates(work, comparison)
     groups = _groups(work, comparison)
-    inside = _operating(work, comparison)
-    outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison), rates, groups, inside)
+    inside = _operating(work, comparison), _conformal(work, comparison)
+    outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison), rates, groups, *inside)
     write_json(work.run.path / "metrics.json", outcome.metrics)
     write_json(work.run.path / "diagnosis.json", [one.as_dict() for one in outcome.diagnoses])
     written = write_documents(outcome, work)
@@ -265,6 +269,13 @@ def _operating(work: Work, comparison: Comparison) -> tuple[OperatingPoint, ...]
         return ()
     prevalence = math.nan if asked.prevalence is None else asked.prevalence
     return operating_points(comparison.models, asked.specificity, prevalence=prevalence, seed=work.study.seed)
+
+
+def _conformal(work: Work, comparison: Comparison) -> tuple[ConformalSets, ...]:
+    level = work.study.report.conformal
+    if level is None:
+        return ()
+    return (conformal_sets(comparison[work.study.primary], level, seed=work.study.seed),)
 
 
 def explain_records(

@@ -24,8 +24,9 @@ class ReportSection(Strict):
     threshold: Share = 0.5
     specificity: Share | None = None
     prevalence: Share | None = None
+    conformal: Share | None = None
 
     @property
     def asks_inside(self) -> bool:
         """Whether something is learned from what every model says of training patients in inner folds."""
-        return self.specificity is not None
+        return self.specificity is not None or self.conformal is not None

@@ -123,6 +123,12 @@ def check_task(study: Study, task: str) -> None:
             if section.calibration in ("platt", "isotonic"):
                 place, rule = f"models.{name}.calibration", "temperature for more than two classes"
                 _refuse_both(place, rule, "another calibration", 'Write calibration = "temperature".')
+    if study.report.conformal is not None:
+        from clinfuse.evaluation.calibration.conformal import check_extra
+
+        check_extra()
+        if task == "multilabel":
+            _refuse_both("report.conformal", "one label, of two or more classes", "several labels", "Remove the line.")
     if task != "binary" and study.report.specificity is not None:
         _refuse_both("report.specificity", "a finding that is there or not", "several classes", "Remove the line.")
 
@@ -261,7 +267,8 @@ def _check_validation(study: Study) -> None:
     )
     if "inner_folds" in asked.model_fields_set and not (learning or study.search.models):
         pools = " or ".join(_learning_pools())
-        rule = f"only beside a calibration, report.specificity, or late fusion with a fill or with combine = {pools}"
+        beside = "a calibration, report.specificity or conformal, or late fusion with a fill"
+        rule = f"only beside {beside} or with combine = {pools}"
         _refuse_both("validation.inner_folds", rule, "no such model", "Remove the line.")
 
 

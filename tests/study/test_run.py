@@ -108,15 +108,21 @@ def test_subsets_are_reported_where_they_are_asked_for(study_file: Path) -> None
 
 def test_a_declared_specificity_is_judged_with_thresholds_from_inner_folds(study_file: Path) -> None:
     study = load_study(study_file)
-    asked = study.report.model_copy(update={"specificity": 0.8, "prevalence": 0.2})
+    asked = study.report.model_copy(update={"specificity": 0.8, "prevalence": 0.2, "conformal": 0.8})
     work = prepare(study.model_copy(update={"report": asked}))
+    settle(work.run, describe(work.study, work.run, work.cohort.fingerprint), touched=work.touched, agreed=False)
     list(work.do())
     found = finish(work)
     assert {one.model for one in found.operating} == {"labs", "signs", "late", "early"}
     text = (work.run.tables / "specificity.csv").read_text(encoding="utf-8")
     assert "specificity observed" in text
     assert "of calling all" in text
-    assert "thresholds that inner folds" in work.run.report.read_text(encoding="utf-8")
+    page = work.run.report.read_text(encoding="utf-8")
+    assert "thresholds that inner folds" in page
+    assert "hold the truth" in page
+    sets = (work.run.tables / "conformal_sets.csv").read_text(encoding="utf-8")
+    assert sets.count("R-") == len(work.cohort)
+    assert (work.run.tables / "conformal.csv").exists()
 
 
 def test_rates_are_reported_where_they_are_asked_for(study_file: Path) -> None:
