@@ -34,6 +34,9 @@ from clinfuse.study.folder import RunFolder, write_json
 from clinfuse.study.work import Work, scheme_of
 from clinfuse.training.seeds import quiet_torch
 
+# Metrics that compare records within a fold.
+_RANKS = ("auroc", "auprc")
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -71,8 +74,14 @@ class Outcome:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """One JSON object per model and metric, and per comparison, as in ``metrics.json``."""
-        return [row.as_dict() for row in self.comparison.rows] + difference_rows(self.comparison)
+        """One JSON object per model and metric, and per comparison, as in ``metrics.json``.
+
+        Where sites were left out one by one, AUROC and AUPRC name under ``left_out`` those of one class, which have no
+        part in the mean.
+        """
+        sites = list(self.comparison[self.comparison.primary].splits.left_out)
+        rows = [row.as_dict() for row in self.comparison.rows] + difference_rows(self.comparison)
+        return [row | {"left_out": sites} if sites and row["metric"].startswith(_RANKS) else row for row in rows]
 
 
 def difference_rows(comparison: Comparison) -> list[dict[str, Any]]:

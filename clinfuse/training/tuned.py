@@ -177,6 +177,11 @@ class Tuned(FusionClassifier):
         self.model_ = self.model
 
 
+def settled(classifier: FusionClassifier) -> FusionClassifier:
+    """Give the fitted classifier with the settings that were chosen, or the classifier itself where none were."""
+    return classifier.model_ if isinstance(classifier, Tuned) else classifier
+
+
 def untuned(model: FusionClassifier) -> FusionClassifier:
     """Give the classifier that is tuned, or the classifier itself where none is."""
     return model.model if isinstance(model, Tuned) else model

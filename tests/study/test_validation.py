@@ -10,12 +10,15 @@ import pandas as pd
 import pytest
 
 from clinfuse.errors import ConfigError, DataError
+from clinfuse.evaluation.audit.checks import audit
 from clinfuse.evaluation.partition import Splits
+from clinfuse.evaluation.robustness.rates import DropRates
+from clinfuse.evaluation.robustness.subsets import Robustness
 from clinfuse.report import reading
 from clinfuse.report.methods import methods_text
 from clinfuse.study.config import load_study, parse_study
 from clinfuse.study.folder import describe, settle
-from clinfuse.study.outcome import read_comparison
+from clinfuse.study.outcome import Outcome, read_comparison
 from clinfuse.study.run import prepare
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "how-to" / "validation.md").read_text(encoding="utf-8")
@@ -85,6 +88,11 @@ def test_a_run_site_by_site_names_the_site_without_a_say(dated: Path) -> None:
     assert (splits.left_out, [part.site for part in splits.parts]) == (("west",), ["north", "south", "west"])
     assert any("Site west has one class only" in text for text in comparison.notices)
     assert reading.settings(comparison)["validation"] == "sites"
+    rates = DropRates((), "", 0, len(work.cohort))
+    outcome = Outcome(work.run, comparison, Robustness("late", ()), audit(work.cohort), (), rates)
+    rows = {row["metric"]: row.get("left_out") for row in outcome.metrics if row["model"] == "late"}
+    assert rows["auroc"] == rows["auprc"] == rows["auroc difference"] == ["west"]
+    assert rows["brier"] is None
 
 
 def test_every_kind_has_words_in_the_methods() -> None:

@@ -8,6 +8,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
+from clinfuse.evaluation.calibration.operating import operating_points
 from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.folds import Scheme, deal, scored, settings_of
@@ -211,6 +212,14 @@ def test_a_calibrated_classifier_is_tuned_through_its_calibration():
     assert set(found.best_settings_) == {"learner__C", "method"}
     assert found.best_settings_["learner__C"] == found.model_.model_.learner.C
     assert found.model_.seed == 5
+
+
+def test_thresholds_of_a_tuned_model_come_from_inner_folds_too():
+    model = Calibrated(Unimodal("m0", learner=LogisticRegression(), options=PLAIN), method="none", inner_folds=2)
+    tuned = Tuned(model, STRENGTHS, inner_folds=2)
+    crossed = {"tuned": cross_validate(tuned, tables(80), folds=2), "plain": cross_validate(one(), tables(80), folds=2)}
+    (point,) = operating_points(crossed, specificity=0.8)
+    assert point.model == "Tuned"
 
 
 def test_what_was_chosen_is_stored_with_the_model(tmp_path):

@@ -20,6 +20,7 @@ from clinfuse.evaluation.statistics.statistic import statistic
 from clinfuse.evaluation.statistics.weighted import Statistic
 from clinfuse.training.calibrated import Calibrated
 from clinfuse.training.thresholds import learned_thresholds
+from clinfuse.training.tuned import settled
 
 _RATES = {"sensitivity": "recall", "specificity": "specificity"}
 
@@ -106,7 +107,7 @@ def operating_points(
 
 
 def _learned_inside(cv: CrossValidation) -> bool:
-    return isinstance(next(iter(cv.classifiers.values())), Calibrated)
+    return isinstance(settled(next(iter(cv.classifiers.values()))), Calibrated)
 
 
 def held_out_of(cv: CrossValidation) -> Predictions:
@@ -119,7 +120,8 @@ def held_out_of(cv: CrossValidation) -> Predictions:
 def row_thresholds(cv: CrossValidation, held: Predictions, aims: Mapping[str, float]) -> dict[str, np.ndarray]:
     """Give the threshold of each row's fold, float64 (rows,), by aim."""
     found = {aim: np.zeros(len(held)) for aim in aims}
-    for (repeat, fold), classifier in cv.classifiers.items():
+    for (repeat, fold), one in cv.classifiers.items():
+        classifier = settled(one)
         rows = (held.repeat == repeat) & (held.fold == fold)
         for aim, value in learned_thresholds(classifier.unseen_, aims).items():
             found[aim][rows] = value[0]
