@@ -23,6 +23,13 @@ _VISITS = {
     "last": "Of each patient the last record was used.",
 }
 
+_SEARCHES = {
+    "grid": "by trying every combination",
+    "random": "from {tries} combinations drawn at random",
+    "halving": "by successive halving over epochs",
+    "optuna": "from {tries} combinations that Optuna proposed",
+}
+
 
 def methods_document(artefacts: Artefacts) -> str:
     """Give the text of ``methods.txt``: one paragraph to a subject, and none where nothing is known.
@@ -99,6 +106,7 @@ def _models(artefacts: Artefacts) -> Iterator[str]:
         yield f"Each modality was also modelled alone: {_list(single)}."
     for name in (*single, *(name for name in kinds if name not in single)):
         yield _model(artefacts, name)
+        yield _search(artefacts, name)
     yield _training(artefacts, list(kinds))
     sections = artefacts.value("run.json", "config", "models") or {}
     for name, section in sections.items():
@@ -114,6 +122,8 @@ def _model(artefacts: Artefacts, name: str) -> str:
         return ""
     if artefacts.value(f"folds/0-0/{name}/task.json", "multimodal"):
         return _fusion(artefacts, name)
+    if {"learner", "encoder"} & set(_searched(artefacts, name)):
+        return ""
     own = _innermost(learned)
     network = (own.get("choice") or {}).get("name")
     weights = artefacts.weights(f"folds/0-0/{name}/model/arrays.safetensors")
@@ -132,10 +142,31 @@ def _innermost(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(artefacts: Artefacts, name: str) -> dict[str, Any]:
-    """Settings of a model of the first fold, those of the model inside where it is calibrated."""
+    """Fixed settings of a model, those of the model inside where it is calibrated or tuned; not what folds chose."""
     asked = artefacts.value(f"folds/0-0/{name}/key.json", "settings", "parameters") or {}
-    inside = asked.get("model")
-    return dict(inside.get("parameters") or {}) if isinstance(inside, dict) else dict(asked)
+    while isinstance(asked.get("model"), dict):
+        asked = asked["model"].get("parameters") or {}
+    chosen = {one.partition(".")[0] for one in _searched(artefacts, name)}
+    return {key: value for key, value in asked.items() if key not in chosen}
+
+
+def _searched(artefacts: Artefacts, name: str) -> dict[str, Any]:
+    """Settings that were searched for, with what was tried."""
+    asked = artefacts.value(f"folds/0-0/{name}/key.json", "settings", "parameters") or {}
+    return dict(asked.get("settings") or {}) if "search" in asked else {}
+
+
+def _search(artefacts: Artefacts, name: str) -> str:
+    settings = _searched(artefacts, name)
+    if not settings:
+        return ""
+    asked = artefacts.value(f"folds/0-0/{name}/key.json", "settings", "parameters")
+    how = _SEARCHES.get(str(asked["search"]), str(asked["search"])).format(tries=asked.get("tries"))
+    judged = {"log_loss": "log loss", "auroc": "AUROC"}.get(str(asked.get("metric")), str(asked.get("metric")))
+    return (
+        f"Of the model {name}, {_list(sorted(settings))} {'was' if len(settings) == 1 else 'were'} chosen inside every "
+        f"fold {how}, by {judged} on {asked.get('inner_folds')} inner folds of its training patients."
+    )
 
 
 def _fusion(artefacts: Artefacts, name: str) -> str:
@@ -221,7 +252,8 @@ def _asked(artefacts: Artefacts) -> dict[str, Any]:
     """The scheme that a study file asks for, where the run holds no list of its splits."""
     asked = artefacts.value("run.json", "config", "validation") or {}
     seed = artefacts.value("run.json", "seed")
-    return {"validation": "holdout" if asked.get("holdout") else "folds", **asked, "seed": seed} if asked else {}
+    kind = "holdout" if asked.get("holdout") else asked.get("kind", "folds")
+    return {"validation": kind, **asked, "seed": seed} if asked else {}
 
 
 def _divided(scheme: dict[str, Any]) -> str:

@@ -174,6 +174,24 @@ def test_a_calibrated_model_is_described_by_the_one_inside_it(run: Path) -> None
     assert "hidden with probability 0.2" in text(run)
 
 
+def test_what_folds_chose_is_not_told_as_if_it_were_fixed(run: Path) -> None:
+    inside = {"class": "LateFusion", "parameters": {"combine": "stacked", "fill": "skip", "options": OPTIONS}}
+    calibrated = {"class": "Calibrated", "parameters": {"method": "platt", "model": inside}}
+    asked = {"search": "random", "metric": "log_loss", "tries": 7, "inner_folds": 3, "model": calibrated}
+    asked["settings"] = {"combine": ["stacked", "mean"], "options.hide": [0.0, 0.3]}
+    put(run, "folds/0-0/late/key.json", {"settings": {"parameters": asked}})
+    said = (
+        "Of the model late, combine and options.hide were chosen inside every fold from 7 combinations drawn at "
+        "random, by log loss on 3 inner folds of its training patients."
+    )
+    assert said in text(run)
+    assert 'combines by "stacked"' not in text(run)
+    asked["settings"] = {"learner": ["logistic"]}
+    put(run, "folds/0-0/ct/key.json", {"settings": {"parameters": {**asked, "search": "grid"}}})
+    assert "Of the model ct, learner was chosen inside every fold by trying every combination" in text(run)
+    assert "Alone, ct is read" not in text(run)
+
+
 def test_without_networks_or_images_nothing_is_said_of_their_training(run: Path) -> None:
     put(run, "cohort.json", {**COHORT, "modalities": COHORT["modalities"][2:]})
     assert "Networks were trained" in text(run)
