@@ -344,7 +344,7 @@ def _singles(
 ) -> dict[str, FusionClassifier]:
     """Every modality that no given model stands for, learned the way the declared fusion learns it."""
     primary = untuned(primary)
-    own = plain(primary).get_params(deep=False)
+    own = untuned(plain(primary)).get_params(deep=False)
     encoders, learners = own.get("encoders") or {}, own.get("learners") or {}
     found: dict[str, FusionClassifier] = {}
     for name in cohort.names:

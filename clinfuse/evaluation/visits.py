@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError
+from clinfuse.evaluation.calibration.operating import held_out_of
+from clinfuse.evaluation.crossval import CrossValidation
 from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.scores import SCALES, counts, metric_draws, predicted_statistic
 from clinfuse.evaluation.statistics.weighted import Statistic
 
 PerPatient = Literal["all", "first", "last"]
+_SHOWN = {"auroc": "AUROC", "brier": "Brier score", "calibration_slope": "calibration slope"}
 
 
 def visits(predictions: Predictions, cohort: Cohort, per_patient: PerPatient = "all") -> Predictions:
@@ -53,15 +59,73 @@ def visits(predictions: Predictions, cohort: Cohort, per_patient: PerPatient = "
     rows = np.array([place[str(key)] for key in predictions.record], dtype=int)
     times = np.asarray(cohort.times)[rows]
     _, patient = np.unique(predictions.patient, return_inverse=True)
-    pairs = np.unique(np.stack([patient, rows]), axis=1)
-    several = np.bincount(pairs[0])[patient] > 1
-    if np.isnat(times[several]).any():
-        _refuse("index times of all records of a patient with several", "records without one")
+    owners, once = np.unique(np.stack([patient, rows]), axis=1)
+    _check_times(owners, once, np.asarray(cohort.times))
     # One record per patient in every table of predictions, the same in all of them.
     order = np.lexsort((predictions.record, times))
     order = order if per_patient == "first" else order[::-1]
     _, first = np.unique(patient[order], return_index=True)
     return predictions.rows(np.isin(predictions.record, predictions.record[order[first]]))
+
+
+def check_order(cohort: Cohort) -> None:
+    """Refuse a cohort that does not say which record of a patient is the first.
+
+    Raises
+    ------
+    DataError
+        ``VISIT_ORDER``.
+    """
+    _, patient = np.unique(cohort.patient_keys, return_inverse=True)
+    _check_times(patient, np.arange(len(cohort)), np.asarray(cohort.times))
+
+
+def _check_times(patient: np.ndarray, rows: np.ndarray, times: np.ndarray) -> None:
+    """Patients, as numbers, and rows of the cohort, each row once."""
+    if np.isnat(times[rows[np.bincount(patient)[patient] > 1]]).any():
+        _refuse("index times of all records of a patient with several", "records without one")
+
+
+def visit_table(
+    models: Mapping[str, CrossValidation], per_patient: PerPatient, *, weighted: bool = False, seed: int = 0
+) -> pd.DataFrame:
+    """Give every model on one record of each patient, or on all with one vote for each patient, as it is printed.
+
+    Parameters
+    ----------
+    models : mapping of str to CrossValidation
+        A single modality is judged on the records that have it, of which the first or last is then taken.
+    per_patient : {"all", "first", "last"}
+    weighted : bool
+        Whether each record weighs 1 / visits.
+    seed : int
+        Of the bootstrap.
+
+    Raises
+    ------
+    DataError
+        ``VISIT_ORDER``.
+    """
+    lines = []
+    for name, cv in models.items():
+        held = visits(held_out_of(cv), cv.cohort, per_patient)
+        about = counts(held)
+        line = {"model": name, "taken": per_patient, "records": about.records, "patients": about.patients}
+        for metric, word in _SHOWN.items():
+            measured = predicted_statistic(held, metric)
+            measured = by_patient(measured, held) if weighted else measured
+            line[word] = _written(metric, measured, held, seed)
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _written(metric: str, measured: Statistic, held: Predictions, seed: int) -> str:
+    try:
+        return str(metric_draws(metric, held, seed=seed).estimate(measured, scale=SCALES.get(metric, "plain")))
+    except DataError as error:
+        if error.code not in ("BOOTSTRAP_UNDEFINED", "METRIC_CLASSES", "ESTIMATE_NAN"):
+            raise
+        return "-"
 
 
 def visit_weights(predictions: Predictions) -> np.ndarray:

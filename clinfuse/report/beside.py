@@ -18,7 +18,7 @@ class Beside(TypedDict, total=False):
     files : sequence of (str, sequence of (str, str))
         Files beside the page, by heading: the words of a link, and its place relative to the page.
     inside : sequence of (str, DataFrame)
-        Tables, each with its caption, of what was learned in inner folds: thresholds, prediction sets.
+        Tables, each with its caption, of what was learned in inner folds: thresholds, prediction sets; and of visits.
     """
 
     inside: Sequence[tuple[str, Any]]

@@ -192,9 +192,7 @@ class Study(Strict):
             ``TRAINING_OPTION``, and what a classifier refuses of its arguments.
         """
         singles = {name: self.single_section(name) for name in modalities}
-        built = {name: _build(section, self) for name, section in {**singles, **self.models}.items()}
-        inner = self.validation.inner_folds
-        return {name: self.search.tuned(name, one, inner_folds=inner, seed=self.seed) for name, one in built.items()}
+        return {name: _build(name, section, self) for name, section in {**singles, **self.models}.items()}
 
     def single_section(self, name: str) -> ModelSection:
         """The single model of a modality that the file has none for: calibrated as the declared model is."""
@@ -326,14 +324,16 @@ def _known_keys(loc: list[str]) -> list[str]:
     return list(getattr(section, "model_fields", {}))
 
 
-def _build(section: ModelSection, study: Study) -> Any:
+def _build(name: str, section: ModelSection, study: Study) -> Any:
     from clinfuse.training.calibrated import Calibrated
 
-    model = _fusion(section, study)
+    # Settings are searched for inside every inner fold too: what a fold is calibrated by had no part in its choice.
+    inner = study.validation.inner_folds
+    model = study.search.tuned(name, _fusion(section, study), inner_folds=inner, seed=study.seed)
     if section.calibration == "none" and not study.report.asks_inside:
         return model
     how: dict[str, Any] = {"method": section.calibration, "by": section.calibration_by}
-    return Calibrated(model, **how, inner_folds=study.validation.inner_folds)
+    return Calibrated(model, **how, inner_folds=inner)
 
 
 def _fusion(section: ModelSection, study: Study) -> Any:

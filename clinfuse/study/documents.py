@@ -42,10 +42,11 @@ _CHECKED = (
 _WITHHELD = f"{INTERVALS} Changes are paired: the same draws of patients for both."
 OPERATING = "Every model on held-out records, with thresholds that inner folds of the training patients gave."
 CONFORMAL = "How often prediction sets hold the truth, of held-out records; only the first line is guaranteed."
+VISITS = "Every model on held-out records as patients with several visits are counted; the answer is of all records."
 # Tables that another study file may not ask for.
 _PASSING = (
     *("settings", "appendix", "withheld", "diagnosis", "rates", "calibration"),
-    *("subgroups", "subgroup_gaps", "specificity", "conformal", "conformal_sets"),
+    *("subgroups", "subgroup_gaps", "specificity", "conformal", "conformal_sets", "visits"),
 )
 
 
@@ -74,6 +75,7 @@ def write_documents(outcome: Outcome, work: Work) -> Beside:
     files = (*_table_links(work, names), *_figure_links(figures), *texts)
     inside = [(OPERATING, operating_table(outcome.operating))] if outcome.operating else []
     inside += [(CONFORMAL, one.coverage_table()) for one in outcome.conformal]
+    inside += [(VISITS, table) for table in outcome.visits]
     return {"inside": inside, "subgroups": outcome.subgroups, "methods": text.strip().split("\n\n"), "files": files}
 
 
@@ -159,8 +161,16 @@ def run_tables(outcome: Outcome, work: Work) -> dict[str, tuple[pd.DataFrame, st
     for one in outcome.subgroups:
         found["subgroups"] = (one.table(), f"{primary}, held-out records in groups of patients.", INTERVALS)
         found["subgroup_gaps"] = (one.gap_table(), f"{primary}, differences between groups of patients.", INTERVALS)
+    return found | _inside(outcome, primary)
+
+
+def _inside(outcome: Outcome, primary: str) -> dict[str, tuple[pd.DataFrame, str, str]]:
+    """Tables of what was learned in inner folds, and of visits."""
+    found = {}
     if outcome.operating:
         found["specificity"] = (operating_table(outcome.operating), OPERATING, INTERVALS)
+    for table in outcome.visits:
+        found["visits"] = (table, VISITS, INTERVALS)
     for sets in outcome.conformal:
         found["conformal"] = (sets.coverage_table(), CONFORMAL, "Wilson intervals, as of independent records.")
         found["conformal_sets"] = (sets.table(), f"{primary}, the classes in the set of each held-out record.", "")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+import pandas as pd
 
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.audit.checks import audit
@@ -24,6 +25,7 @@ from clinfuse.evaluation.robustness.subsets import Robustness, robustness
 from clinfuse.evaluation.running.fitting import one_thread_each
 from clinfuse.evaluation.scores import both_classes, metric_rows
 from clinfuse.evaluation.subgroups.subgroups import Subgroups, subgroups
+from clinfuse.evaluation.visits import visit_table
 from clinfuse.explain.attribution import attribute
 from clinfuse.explain.values import Attribution
 from clinfuse.report.ledger import write_ledger
@@ -60,6 +62,8 @@ class Outcome:
         Of every model; none where the study declares no specificity.
     conformal : tuple of ConformalSets
         Of the declared model; none where the study does not ask for them.
+    visits : tuple of DataFrame
+        One, of every model on the records that stand for their patients; none where all do.
     """
 
     run: RunFolder
@@ -71,6 +75,7 @@ class Outcome:
     subgroups: tuple[Subgroups, ...] = ()
     operating: tuple[OperatingPoint, ...] = ()
     conformal: tuple[ConformalSets, ...] = ()
+    visits: tuple[pd.DataFrame, ...] = ()
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -218,7 +223,7 @@ def _finish(work: Work, audited: Audit) -> Outcome:
     withheld = robustness(declared, work.cohort, seed=work.study.seed) if asked else Robustness(declared.name, ())
     rates = _rates(work, comparison)
     groups = _groups(work, comparison)
-    inside = _operating(work, comparison), _conformal(work, comparison)
+    inside = _operating(work, comparison), _conformal(work, comparison), _visits(work, comparison)
     outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison), rates, groups, *inside)
     write_json(work.run.path / "metrics.json", outcome.metrics)
     write_json(work.run.path / "diagnosis.json", [one.as_dict() for one in outcome.diagnoses])
@@ -278,6 +283,14 @@ def _operating(work: Work, comparison: Comparison) -> tuple[OperatingPoint, ...]
         return ()
     prevalence = math.nan if asked.prevalence is None else asked.prevalence
     return operating_points(comparison.models, asked.specificity, prevalence=prevalence, seed=work.study.seed)
+
+
+def _visits(work: Work, comparison: Comparison) -> tuple[pd.DataFrame, ...]:
+    asked = work.study.report
+    if asked.per_patient == "all" and not asked.visit_weights:
+        return ()
+    weighted = asked.visit_weights
+    return (visit_table(comparison.models, asked.per_patient, weighted=weighted, seed=work.study.seed),)
 
 
 def _conformal(work: Work, comparison: Comparison) -> tuple[ConformalSets, ...]:

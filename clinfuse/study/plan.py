@@ -211,7 +211,7 @@ def _searched(label: str, study: Study, found: Mapping[tuple[str, ...], Fits]) -
 
 def _timed(work: Work, name: str) -> Timing:
     """Time of one record in one pass: what two passes more cost, so that the start of a fit does not count."""
-    model = plain(untuned(work.models[name]))
+    model = untuned(plain(work.models[name]))
     sample = _sample(work.cohort, name)
     first, seconds = _fit(model, sample, 1)
     _, longer = _fit(model, sample, 1 + _EXTRA_EPOCHS)

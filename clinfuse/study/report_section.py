@@ -25,6 +25,8 @@ class ReportSection(Strict):
     specificity: Share | None = None
     prevalence: Share | None = None
     conformal: Share | None = None
+    per_patient: Literal["all", "first", "last"] = "all"
+    visit_weights: bool = False
 
     @property
     def asks_inside(self) -> bool:

@@ -16,6 +16,7 @@ from clinfuse.evaluation.folds import Scheme, deal, scored
 from clinfuse.evaluation.running.engine import Job, task_folders
 from clinfuse.evaluation.running.tasks import TaskFolder, check_resumable
 from clinfuse.evaluation.subgroups.groups import check_groups
+from clinfuse.evaluation.visits import check_order
 from clinfuse.study.config import Study
 from clinfuse.study.folder import RunFolder
 from clinfuse.study.rules import check_task
@@ -150,6 +151,8 @@ def open_cohort(study: Study, *, private: Path | None = None, progress: bool = F
     whole = Cohort.from_folder(study.cohort, private=private, progress=progress)
     study.check_against({modality.name: modality.kind for modality in whole.modalities})
     check_task(study, whole.task)
+    if study.report.per_patient != "all":
+        check_order(whole)
     if not study.modalities:
         return whole
     chosen = whole.without(*(name for name in whole.names if name not in study.modalities))

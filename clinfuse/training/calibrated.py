@@ -190,6 +190,16 @@ class Calibrated(FusionClassifier):
         return self.model_.inner_aurocs_
 
     @property
+    def best_settings_(self) -> dict[str, Any]:
+        """The settings that the model chose, where it searches for some."""
+        return dict(getattr(self.model_, "best_settings_", {}))
+
+    @property
+    def tries_(self) -> tuple[Any, ...]:
+        """What the model tried, where it searches for settings."""
+        return tuple(getattr(self.model_, "tries_", ()))
+
+    @property
     def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:
         """The loss curves of the model."""
         return self.model_.loss_curves_

@@ -51,7 +51,7 @@ def learned_thresholds(unseen: Unseen, aims: Mapping[str, float]) -> dict[str, n
     [17.0]
     """
     scores = unseen.scores
-    if scores.ndim == 2 and unseen.labels.ndim == 1:
+    if aims and scores.ndim == 2 and unseen.labels.ndim == 1:
         _refuse("two classes, or several labels", "more than two classes")
     labels = unseen.labels if unseen.labels.ndim == 2 else unseen.labels[:, None]
     columns = scores if scores.ndim == 2 else scores[:, None]

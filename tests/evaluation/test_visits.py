@@ -5,9 +5,12 @@ import pytest
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError
+from clinfuse.evaluation.calibration.operating import held_out_of
+from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import predicted_statistic
-from clinfuse.evaluation.visits import by_patient, visit_weights, visits
+from clinfuse.evaluation.visits import by_patient, check_order, visit_table, visit_weights, visits
+from clinfuse.training.unimodal import Unimodal
 
 
 def made(times=True):
@@ -49,6 +52,21 @@ def test_weights_are_one_over_visits_and_copies_change_nothing():
     assert float(measured(np.ones((1, 6)))[0]) == pytest.approx(expected)
     whole = Predictions.concat([predictions, predictions.rows(np.arange(6)).select(repeat=0)][:1])
     assert visits(whole, cohort, "first").record.tolist() == visits(predictions, cohort, "first").record.tolist()
+
+
+def test_a_table_counts_each_patient_once_or_takes_one_record(cohort_of):
+    cohort = cohort_of(120, visits=3)
+    found = {"m0": cross_validate(Unimodal("m0"), cohort, folds=2)}
+    held = held_out_of(found["m0"])
+    expected = by_patient(predicted_statistic(held, "auroc"), held)(np.ones((1, len(held))))[0]
+    line = visit_table(found, "all", weighted=True).iloc[0]
+    assert line["AUROC"].startswith(f"{expected:.2f} (")
+    assert line["records"] == len(held)
+    with pytest.raises(DataError, match="VISIT_ORDER"):
+        visit_table(found, "first")
+    with pytest.raises(DataError, match="VISIT_ORDER"):
+        check_order(cohort)
+    check_order(made()[0])
 
 
 def test_without_times_nobody_knows_who_was_first():

@@ -108,7 +108,8 @@ def test_subsets_are_reported_where_they_are_asked_for(study_file: Path) -> None
 
 def test_a_declared_specificity_is_judged_with_thresholds_from_inner_folds(study_file: Path) -> None:
     study = load_study(study_file)
-    asked = study.report.model_copy(update={"specificity": 0.8, "prevalence": 0.2, "conformal": 0.8})
+    written = {"specificity": 0.8, "prevalence": 0.2, "conformal": 0.8, "visit_weights": True}
+    asked = study.report.model_copy(update=written)
     work = prepare(study.model_copy(update={"report": asked}))
     settle(work.run, describe(work.study, work.run, work.cohort.fingerprint), touched=work.touched, agreed=False)
     list(work.do())
@@ -123,6 +124,8 @@ def test_a_declared_specificity_is_judged_with_thresholds_from_inner_folds(study
     sets = (work.run.tables / "conformal_sets.csv").read_text(encoding="utf-8")
     assert sets.count("R-") == len(work.cohort)
     assert (work.run.tables / "conformal.csv").exists()
+    assert "calibration slope" in (work.run.tables / "visits.csv").read_text(encoding="utf-8")
+    assert "patients with several visits" in page
 
 
 def test_rates_are_reported_where_they_are_asked_for(study_file: Path) -> None:

@@ -6,8 +6,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError
 from clinfuse.study.config import load_study, parse_study
 from clinfuse.study.folder import RunFolder, describe, settle
@@ -37,6 +39,21 @@ def test_the_page_s_search_arrives_under_the_names_of_the_classifier() -> None:
     assert built["late"].settings == {"combine": ["stacked", "mean"], "options.hide": [0.0, 0.3]}
     assert built["joint"].settings["options.learning_rate"] == [0.001, 0.0003]
     assert (built["late"].search, built["late"].metric, built["late"].inner_folds) == ("grid", "log_loss", 3)
+
+
+def test_a_calibration_stands_around_the_search() -> None:
+    late = {"fusion": "late", "calibration": "platt"}
+    values = {"cohort": "c", "results": "r", "models": {"late": late}, "validation": {"inner_folds": 2}}
+    search = {"models": {"late": {"combine": ["mean", "stacked"]}}}
+    model = parse_study({**values, "search": search}).build_models()["late"]
+    made = [type(one).__name__ for one in (model, model.model, model.model.model)]
+    assert made == ["Calibrated", "Tuned", "LateFusion"]
+    draw, labels = np.random.default_rng(0), np.tile([0, 1], 16)
+    arrays = {name: labels[:, None] + draw.normal(size=(32, 1)) for name in ("labs", "signs")}
+    cohort = Cohort.from_arrays(arrays, labels=labels, kinds=dict.fromkeys(arrays, "ehr"))
+    fitted = model.fit(cohort)
+    assert set(fitted.best_settings_) == {"combine"}
+    assert (len(fitted.tries_), len(fitted.unseen_)) == (2, 32)
 
 
 def test_every_word_of_a_search_arrives() -> None:
