@@ -15,6 +15,7 @@ from clinfuse.cohort.unmatched import unmatched
 from clinfuse.errors import StorageError
 from clinfuse.evaluation.audit.checks import audit
 from clinfuse.evaluation.audit.finding import Audit, Finding
+from clinfuse.evaluation.sample_size import sized
 from clinfuse.report.check import Checked, check_facts, write_check
 from clinfuse.report.ledger import Reason
 from clinfuse.study.config import load_study
@@ -75,7 +76,8 @@ def _audited(cohort: Cohort) -> Audit | None:
     empty = [name for name, here in zip(cohort.names, cohort.present[known].T, strict=True) if not here.any()]
     if not known.any() or len(empty) == len(cohort.names):
         return None
-    return audit(cohort.without(*empty) if empty else cohort)
+    asked = cohort.without(*empty) if empty else cohort
+    return sized(audit(asked), asked)
 
 
 def _matched(cohort: Cohort, audited: Audit | None, matcher: Path) -> Audit:
@@ -116,7 +118,7 @@ def check_lines(found: Checked, where: Path) -> list[str]:
     lines += _reason_lines("REFUSED", [group for group in groups if not (group.entry.excluded or group.entry.note)])
     lines += _reason_lines("NOTED", [group for group in groups if group.entry.note])
     if found.audit is not None:
-        lines += ["", *map(summary.plain, str(found.audit).splitlines())]
+        lines += ["", *(part for line in str(found.audit).splitlines() for part in summary.folded(line))]
     return lines
 
 

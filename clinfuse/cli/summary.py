@@ -189,6 +189,17 @@ def plain(text: str) -> str:
     return bare.encode("ascii", "replace").decode().rstrip()
 
 
+def folded(text: str) -> list[str]:
+    """Give a long line as lines that fit, what follows the first further in.
+
+    Examples
+    --------
+    >>> [len(line) <= WIDTH for line in folded("  " + "word " * 40)]
+    [True, True, True]
+    """
+    return textwrap.wrap(plain(text), WIDTH, subsequent_indent=" " * 10, drop_whitespace=True) or [""]
+
+
 def block(head: str, *texts: str) -> list[str]:
     """Wrapped lines with a word in the margin of the first."""
     lines = [line for text in texts for line in textwrap.wrap(plain(text), WIDTH - MARGIN) or [""]]

@@ -23,6 +23,7 @@ from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.robustness.rates import DropRates, drop_rates
 from clinfuse.evaluation.robustness.subsets import Robustness, robustness
 from clinfuse.evaluation.running.fitting import one_thread_each
+from clinfuse.evaluation.sample_size import sized
 from clinfuse.evaluation.scores import both_classes, metric_rows
 from clinfuse.evaluation.subgroups.subgroups import Subgroups, subgroups
 from clinfuse.evaluation.visits import visit_table
@@ -213,7 +214,7 @@ def finish(work: Work, audited: Audit | None = None) -> Outcome:
         ``REPORT_WRITE``, ``RUN_WRITE``.
     """
     with one_way(work):
-        return _finish(work, audit(work.cohort) if audited is None else audited)
+        return _finish(work, sized(audit(work.cohort), work.cohort) if audited is None else audited)
 
 
 def _finish(work: Work, audited: Audit) -> Outcome:

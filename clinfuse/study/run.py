@@ -11,6 +11,7 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError
 from clinfuse.evaluation.audit.checks import audit
 from clinfuse.evaluation.audit.finding import Audit
+from clinfuse.evaluation.sample_size import sized
 from clinfuse.study.config import Study
 from clinfuse.study.folder import RunFolder, describe, settle
 from clinfuse.study.outcome import Outcome, finish, one_way
@@ -91,7 +92,7 @@ def carry_out(
     """
     refuse_damage(work.cohort, work.study.missing.max_refused)
     with one_way(work):
-        found = audit(work.cohort)
+        found = sized(audit(work.cohort), work.cohort)
     if not agreed:
         refuse_stops(found, "Look at them with clinfuse check; correct cohort.toml, or repeat with --yes.")
     described = describe(work.study, work.run, work.cohort.fingerprint)
