@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pandas as pd
 
 from clinfuse.evaluation.calibration.operating import operating_table
+from clinfuse.evaluation.characteristics import characteristics
 from clinfuse.evaluation.wrong_calls import find_errors
 from clinfuse.report.artefacts import Artefacts
 from clinfuse.report.beside import Beside
@@ -126,6 +127,7 @@ def run_tables(outcome: Outcome, work: Work) -> dict[str, tuple[pd.DataFrame, st
     """Give every table of a run by the name of its file: the table, what it shows, and what its intervals are."""
     comparison, primary = outcome.comparison, work.study.primary
     found = {
+        "characteristics": (characteristics(work.cohort).table(), "Records by class, with their characteristics.", ""),
         "models": (comparison.table().reset_index(), f"Every model. {comparison.answer.text}", INTERVALS),
         "performance": (
             performance_table(comparison),

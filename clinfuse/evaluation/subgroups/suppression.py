@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Protocol, final
 
 import numpy as np
 
 FEWEST_PATIENTS = 20
 FEWEST_EVENTS = 5
+
+
+class Counted(Protocol):
+    """Who stands behind the rows of a table, and when some of them are too few to be shown."""
+
+    @property
+    def patients(self) -> np.ndarray:
+        """Names, (rows,)."""
+
+    def small(self, rows: np.ndarray) -> bool:
+        """Whether some rows, bool (rows,), are too few; none at all are not."""
 
 
 @final
@@ -48,7 +59,8 @@ class Suppression:
 
     Parameters
     ----------
-    people : People
+    people : Counted
+        `People`, or whatever else knows its patients and when rows are too few.
 
     References
     ----------
@@ -62,7 +74,7 @@ class Suppression:
     (True, False, False)
     """
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, people: Counted) -> None:
         self._people = people
         self._published: list[np.ndarray] = [np.ones(len(people.patients), dtype=bool)]
 
