@@ -47,6 +47,7 @@ _HOMES = {
     "robustness": "clinfuse.evaluation.robustness.subsets",
     "diagnose": "clinfuse.evaluation.diagnosis.diagnose",
     "audit": "clinfuse.evaluation.audit.checks",
+    "validate_externally": "clinfuse.evaluation.external.validate",
     "characteristics": "clinfuse.evaluation.characteristics",
     "subgroups": "clinfuse.evaluation.subgroups.subgroups",
     "Attribution": "clinfuse.explain.attribution",

@@ -177,8 +177,8 @@ def characteristics(cohort: Cohort) -> Characteristics:
     classes = cohort.classes if single else ()
     people = np.asarray(cohort.patient_keys)
     sides = {EVERYONE: np.ones(len(cohort), dtype=bool)} | {name: labels == k for k, name in enumerate(classes)}
-    table = _Table(people, sides)
-    lines = [line for column in _columns(cohort) for line in table.lines(column)]
+    table = Lines(people, sides)
+    lines = [line for column in columns_of(cohort) for line in table.of(column)]
     return Characteristics(
         classes,
         {name: int(rows.sum()) for name, rows in sides.items()},
@@ -187,37 +187,44 @@ def characteristics(cohort: Cohort) -> Characteristics:
     )
 
 
+@final
 @dataclass(frozen=True, eq=False)
-class _Numbers:
+class Numbers:
+    """A column of numbers, float64 (records,), NaN where there is none."""
+
     name: str
     unit: str
     values: np.ndarray
 
 
+@final
 @dataclass(frozen=True, eq=False)
-class _Levels:
+class Levels:
+    """A column of levels, and those of them that get a line."""
+
     groups: Grouping
     told: tuple[str, ...]
 
 
-def _columns(cohort: Cohort) -> Iterator[_Numbers | _Levels]:
+def columns_of(cohort: Cohort) -> Iterator[Numbers | Levels]:
+    """Give everything a cohort can be described by: attributes, sites, modalities, columns of tables."""
     frame = cohort.attributes
     for name in (str(one) for one in frame.columns):
         values = frame[name]
         numeric = pd.api.types.is_numeric_dtype(values)
         if is_age(name) or (numeric and values.nunique() > _FEW_NUMBERS):
             numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
-            yield _Numbers(
+            yield Numbers(
                 name, "years" if is_age(name) else "", np.minimum(numbers, OLDEST) if is_age(name) else numbers
             )
         else:
             groups = grouping(cohort, name)
-            yield _Levels(groups, groups.levels)
+            yield Levels(groups, groups.levels)
     if SITE not in frame.columns and (np.asarray(cohort.sites) != "").any():
         sites = grouping(cohort, SITE)
-        yield _Levels(sites, sites.levels)
+        yield Levels(sites, sites.levels)
     for name, here in zip(cohort.names, np.asarray(cohort.present).T, strict=True):
-        yield _Levels(Grouping(name, ("absent", "present"), here.astype(np.int64)), ("present",))
+        yield Levels(Grouping(name, ("absent", "present"), here.astype(np.int64)), ("present",))
     for modality in cohort.modalities:
         if modality.kind == "ehr":
             cells = np.asarray(cohort.arrays(modality.name))
@@ -225,19 +232,19 @@ def _columns(cohort: Cohort) -> Iterator[_Numbers | _Levels]:
                 yield _of_table(modality.name, column, cells[:, number])
 
 
-def _of_table(source: str, column: Column, values: np.ndarray) -> _Numbers | _Levels:
+def _of_table(source: str, column: Column, values: np.ndarray) -> Numbers | Levels:
     name = f"{source}: {column.name}"
     if column.kind == "number":
         age = is_age(column.name, column.unit)
-        return _Numbers(name, column.unit, np.minimum(values, OLDEST) if age else values)
+        return Numbers(name, column.unit, np.minimum(values, OLDEST) if age else values)
     levels = column.levels if column.kind == "category" else ("no", "yes")
     codes = np.where(np.isnan(values), len(levels), np.nan_to_num(values)).astype(np.int64)
     told = (*levels, UNKNOWN) if column.kind == "category" else ("yes", UNKNOWN)
-    return _Levels(Grouping(name, (*levels, UNKNOWN), codes), told)
+    return Levels(Grouping(name, (*levels, UNKNOWN), codes), told)
 
 
 @final
-class _Table:
+class Lines:
     """Makes lines; remembers what was shown, so that no line tells what another holds back.
 
     Parameters
@@ -257,11 +264,11 @@ class _Table:
         """Whether some rows are of one to four patients of a class."""
         return any(0 < len(np.unique(self.patients[rows & side])) < FEWEST for side in self._classes)
 
-    def lines(self, column: _Numbers | _Levels) -> list[Characteristic]:
+    def of(self, column: Numbers | Levels) -> list[Characteristic]:
         """One line of a column of numbers, one per level of any other."""
-        return [self._numbers(column)] if isinstance(column, _Numbers) else self._levels(column)
+        return [self._numbers(column)] if isinstance(column, Numbers) else self._levels(column)
 
-    def _numbers(self, column: _Numbers) -> Characteristic:
+    def _numbers(self, column: Numbers) -> Characteristic:
         known = np.isfinite(column.values)
         cells: dict[str, Spread | Share] = {}
         for name, side in self._sides.items():
@@ -276,7 +283,7 @@ class _Table:
         difference = _largest([_of_means(*pair) for pair in combinations(parts, 2)]) if enough else math.nan
         return Characteristic(column.name, "", column.unit, cells, missing, difference)
 
-    def _levels(self, column: _Levels) -> list[Characteristic]:
+    def _levels(self, column: Levels) -> list[Characteristic]:
         groups = column.groups
         shown = self._suppression.shown(groups.codes, len(groups.levels))
         rows = [groups.codes == code for code in range(len(groups.levels))]

@@ -33,6 +33,7 @@ FEWEST = 10
 _BOUND = 1e-12
 _OF_PROBABILITIES = ("brier", "scaled_brier", "log_loss", "ece", "observed_expected")
 _FREE_OF_PREVALENCE = ("auroc", "calibration_slope")
+_OF_PROBABILITIES = ("brier", "scaled_brier", "log_loss", "ece", "observed_expected")
 
 
 @final
