@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, final
+from dataclasses import dataclass, field
+from inspect import signature
+from typing import Any, ClassVar, NoReturn, final
 
 import numpy as np
 import torch  # noqa: F401  (first: its wheel ships the OpenMP runtime that LightGBM's wheel expects to find)
@@ -23,6 +25,16 @@ from clinfuse.training.seeds import derived_seed
 class Trees(Learner):
     """LightGBM with few, shallow trees, which small cohorts bear; missing features stay missing.
 
+    Parameters
+    ----------
+    leaves : int
+        Of a tree, at most.
+    rounds : int
+        Trees, for each class where there are more than two.
+    learning_rate : float
+    ridge : float
+        Penalty on the squared values of leaves.
+
     References
     ----------
     Ke et al. 2017, LightGBM (NeurIPS).
@@ -30,17 +42,23 @@ class Trees(Learner):
 
     style: ClassVar[Style] = "tree"
 
+    def __init__(self, *, leaves: int = 4, rounds: int = 150, learning_rate: float = 0.05, ridge: float = 5.0) -> None:
+        self.leaves = leaves
+        self.rounds = rounds
+        self.learning_rate = learning_rate
+        self.ridge = ridge
+
     def fit(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> Learner:
         """Grow the trees."""
         classes = len(np.unique(labels))
         settings: dict[str, Any] = {
             "objective": "binary" if classes == 2 else "multiclass",
-            "num_leaves": 4,
-            "learning_rate": 0.05,
+            "num_leaves": self.leaves,
+            "learning_rate": self.learning_rate,
             # Rows are counted, and a record has as many as it has masked copies.
             "min_data_in_leaf": 20 * round(len(table) / len(np.unique(rows.owners))),
             "min_sum_hessian_in_leaf": 1.0,
-            "lambda_l2": 5.0,
+            "lambda_l2": self.ridge,
             "feature_fraction": 0.6,
             "bagging_fraction": 0.8,
             "bagging_freq": 1,
@@ -53,7 +71,7 @@ class Trees(Learner):
         if classes > 2:
             settings["num_class"] = classes
         data = Dataset(table, label=labels, weight=rows.weights, free_raw_data=True)
-        self.booster_ = train_trees(settings, data, num_boost_round=150)
+        self.booster_ = train_trees(settings, data, num_boost_round=self.rounds)
         return self
 
     def logits(self, table: np.ndarray) -> np.ndarray:
@@ -137,10 +155,10 @@ class PerLabel(Learner):
 
     Parameters
     ----------
-    choice : {"logistic", "elastic-net", "lightgbm"} or scikit-learn classifier
+    choice : {"logistic", "elastic-net", "lightgbm"}, LearnerChoice or scikit-learn classifier
     """
 
-    def __init__(self, choice: str | ClassifierMixin) -> None:
+    def __init__(self, choice: str | LearnerChoice | ClassifierMixin) -> None:
         self.choice = choice
         example = build_learner(choice, multilabel=False)
         self.style = example.style  # type: ignore[misc]
@@ -167,12 +185,16 @@ class PerLabel(Learner):
 
     def to_state(self) -> dict[str, Any]:
         """Give every learner's state."""
-        return {"learner": "per label", "choice": self.choice, "each": [one.to_state() for one in self.learners_]}
+        return {
+            "learner": "per label",
+            "choice": choice_to_state(self.choice),
+            "each": [one.to_state() for one in self.learners_],
+        }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> PerLabel:
         """Give the learners that `to_state` described."""
-        learner = cls(state["choice"])
+        learner = cls(choice_from_state(state["choice"]))
         learner.learners_ = [learner_from_state(one) for one in state["each"]]
         return learner
 
@@ -182,6 +204,65 @@ _LEARNERS: dict[str, type[Logistic] | type[ElasticNet] | type[Trees]] = {
     "lightgbm": Trees,
     "logistic": Logistic,
 }
+_WHOLE = ("leaves", "rounds")
+
+
+@final
+@dataclass(frozen=True)
+class LearnerChoice:
+    """A learner by name, with other options than its own.
+
+    Parameters
+    ----------
+    name : {"logistic", "elastic-net", "lightgbm"}
+    options : mapping of str to number
+        Of ``"logistic"`` ``penalty`` (scikit-learn's ``C``); of ``"elastic-net"`` ``strength`` and ``mix``; both choose
+        on inner patients what is not given. Of ``"lightgbm"`` ``leaves``, ``rounds``, ``learning_rate``, ``ridge``.
+
+    Raises
+    ------
+    ConfigError
+        ``LEARNER_NAME``, ``LEARNER_OPTION``.
+
+    Examples
+    --------
+    >>> LearnerChoice("lightgbm", {"leaves": 8}).build().leaves
+    8
+    """
+
+    name: str
+    options: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in _LEARNERS:
+            _refuse_name()
+        known = sorted(set(signature(_LEARNERS[self.name].__init__).parameters) - {"self"})
+        for name, value in self.options.items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if name not in known or not number or value < 0 or (name in _WHOLE and (value != int(value) or value < 1)):
+                raise ConfigError(
+                    "LEARNER_OPTION",
+                    place=f"learner {self.name}",
+                    rule=f"options {', '.join(known)}: numbers not below 0; leaves and rounds whole",
+                    found="another option or value",
+                    remedy="Correct the options.",
+                )
+        object.__setattr__(self, "options", dict(sorted(self.options.items())))
+
+    def build(self) -> Learner:
+        """Give the learner, unfitted."""
+        options: dict[str, Any] = {name: int(v) if name in _WHOLE else v for name, v in self.options.items()}
+        return _LEARNERS[self.name](**options)
+
+
+def choice_to_state(choice: Any) -> Any:
+    """Give a learner's choice as JSON values."""
+    return {"name": choice.name, "options": dict(choice.options)} if isinstance(choice, LearnerChoice) else choice
+
+
+def choice_from_state(state: Any) -> Any:
+    """Give the choice that `choice_to_state` described."""
+    return LearnerChoice(**state) if isinstance(state, Mapping) else state
 
 
 def learner_names() -> tuple[str, ...]:
@@ -195,12 +276,12 @@ def learner_names() -> tuple[str, ...]:
     return tuple(sorted(_LEARNERS))
 
 
-def build_learner(choice: str | ClassifierMixin, *, multilabel: bool) -> Learner:
+def build_learner(choice: str | LearnerChoice | ClassifierMixin, *, multilabel: bool) -> Learner:
     """Give an unfitted learner.
 
     Parameters
     ----------
-    choice : {"logistic", "elastic-net", "lightgbm"} or scikit-learn classifier
+    choice : {"logistic", "elastic-net", "lightgbm"}, LearnerChoice or scikit-learn classifier
     multilabel : bool
 
     Raises
@@ -210,17 +291,23 @@ def build_learner(choice: str | ClassifierMixin, *, multilabel: bool) -> Learner
     """
     if multilabel:
         return PerLabel(choice)
+    if isinstance(choice, LearnerChoice):
+        return choice.build()
     if not isinstance(choice, str):
         return Brought(choice)
     if choice not in _LEARNERS:
-        raise ConfigError(
-            "LEARNER_NAME",
-            place="learner",
-            rule=f"must be one of {', '.join(learner_names())}, or a scikit-learn classifier",
-            found="another name",
-            remedy="Correct learner.",
-        )
+        _refuse_name()
     return _LEARNERS[choice]()
+
+
+def _refuse_name() -> NoReturn:
+    raise ConfigError(
+        "LEARNER_NAME",
+        place="learner",
+        rule=f"must be one of {', '.join(learner_names())}, or a scikit-learn classifier",
+        found="another name",
+        remedy="Correct learner.",
+    )
 
 
 def learner_from_state(state: Mapping[str, Any]) -> Learner:

@@ -11,7 +11,7 @@ import numpy as np
 from clinfuse.errors import DataWarning
 from clinfuse.fusion.pattern_pools import pattern_number, patterns
 from clinfuse.training.learner import Learner, LearnerRows
-from clinfuse.training.learners import build_learner, learner_from_state
+from clinfuse.training.learners import build_learner, choice_from_state, choice_to_state, learner_from_state
 
 
 @final
@@ -113,13 +113,13 @@ class PatternLearner(Learner):
     def to_state(self) -> dict[str, Any]:
         """Give the shared learner and those of the patterns."""
         each = {str(number): learner.to_state() for number, learner in self.learners_.items()}
-        settings = {"choice": self.choice, "widths": self.widths, "multilabel": self.multilabel}
+        settings = {"choice": choice_to_state(self.choice), "widths": self.widths, "multilabel": self.multilabel}
         return {"learner": "per pattern", **settings, "shared": self.shared.to_state(), "each": each}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> PatternLearner:
         """Give the learner that `to_state` described."""
-        made = cls(state["choice"], list(state["widths"]), multilabel=bool(state["multilabel"]))
+        made = cls(choice_from_state(state["choice"]), list(state["widths"]), multilabel=bool(state["multilabel"]))
         made.shared = learner_from_state(state["shared"])
         made.learners_ = {int(number): learner_from_state(one) for number, one in state["each"].items()}
         return made

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, NoReturn, final
 
 import numpy as np
 from sklearn.base import clone
 
+from clinfuse.encoders.choice import EncoderChoice
 from clinfuse.errors import ConfigError
 from clinfuse.fusion.choice import OperatorChoice
 from clinfuse.training.calibrated import Calibrated
 from clinfuse.training.classifiers import FusionClassifier
+from clinfuse.training.learners import LearnerChoice
+
+# What a name alone stands for, where a part of it is to be set.
+_CHOICES: Mapping[str, Callable[[str], Any]] = {
+    "encoder": EncoderChoice,
+    "encoders": EncoderChoice,
+    "learner": LearnerChoice,
+    "learners": LearnerChoice,
+}
 
 
 @final
@@ -107,8 +117,9 @@ def changed(model: FusionClassifier, settings: Mapping[str, Any]) -> FusionClass
     model : FusionClassifier
     settings : mapping of str to value
         By name: a parameter (``combine``), one of a scikit-learn learner (``learner__C``), or, after a dot, a part of
-        one: a training option (``options.learning_rate``), an entry (``learners.labs``, ``encoders.ct``), a part of an
-        operator (``combine.features``). Of a calibrated classifier, its ``method`` and ``by`` too.
+        one: a training option (``options.learning_rate``), an entry (``learners.labs``, ``encoders.ct``), a part of
+        one that is named (``combine.features``, ``learner.options.leaves``, ``encoders.ct.features``). Of a calibrated
+        classifier, its ``method`` and ``by`` too.
 
     Raises
     ------
@@ -150,7 +161,7 @@ def _placed(current: Any, path: str, value: Any, name: str) -> Any:
     """A parameter with one part of it replaced."""
     head, _, rest = path.partition(".")
     if isinstance(current, str) and current:
-        current = OperatorChoice(current)
+        current = _CHOICES.get(name.partition(".")[0], OperatorChoice)(current)
     if is_dataclass(current) and not isinstance(current, type):
         known = [field.name for field in fields(current)]
         if head not in known:

@@ -19,6 +19,7 @@ from clinfuse.training.calibrated import Calibrated
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.joint import JointFusion
 from clinfuse.training.late import LateFusion
+from clinfuse.training.learners import LearnerChoice
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.search import Candidate, score
 from clinfuse.training.search_settings import Range, changed
@@ -222,6 +223,38 @@ def test_thresholds_of_a_tuned_model_come_from_inner_folds_too():
     assert point.model == "Tuned"
 
 
+@pytest.mark.parametrize("task", ["binary", "multilabel"])
+@pytest.mark.parametrize(
+    ("learner", "settings"),
+    [
+        ("lightgbm", {"learner.options.leaves": [2, 4], "learner.options.rounds": [5, 20]}),
+        ("logistic", {"learner.options.penalty": [0.001, 1.0]}),
+        ("elastic-net", {"learner.options.strength": [0.3, 0.01], "learner.options.mix": [0.5]}),
+    ],
+)
+def test_options_of_a_named_learner_are_searched_and_stored(task, learner, settings, tmp_path):
+    cohort = tables(48, task=task)
+    fitted = Tuned(Unimodal("m0", learner=learner, options=PLAIN), settings, inner_folds=2).fit(cohort)
+    assert set(fitted.best_settings_) == set(settings)
+    save_model(fitted, tmp_path / "m")
+    np.testing.assert_array_equal(load_model(tmp_path / "m").predict_proba(cohort), fitted.predict_proba(cohort))
+
+
+def test_a_learner_without_options_is_the_same_by_name_and_by_choice():
+    cohort = tables(48)
+    by_name, chosen, other = (
+        Unimodal("m0", learner=learner, options=PLAIN).fit(cohort).predict_proba(cohort)
+        for learner in ("lightgbm", LearnerChoice("lightgbm"), LearnerChoice("lightgbm", {"rounds": 20}))
+    )
+    np.testing.assert_array_equal(by_name, chosen)
+    assert (by_name != other).any()
+    for options in ({"leafs": 3}, {"leaves": 2.5}, {"rounds": 0}, {"ridge": -1}, {"ridge": "much"}):
+        with pytest.raises(ConfigError, match=r"LEARNER_OPTION.*learning_rate, leaves, ridge, rounds"):
+            LearnerChoice("lightgbm", options)
+    with pytest.raises(ConfigError, match="LEARNER_NAME"):
+        LearnerChoice("forest")
+
+
 def test_what_was_chosen_is_stored_with_the_model(tmp_path):
     cohort = tables(40)
     fitted = late({"combine": ["mean", "max"], "options.hide": [0.2, 0.3]}).fit(cohort)
@@ -266,6 +299,10 @@ def test_settings_reach_every_part_of_a_classifier():
         "logistic",
         4,
     )
+    wide = changed(EarlyFusion(encoders={"ct": "resnet10"}), {"encoders.ct.features": 8})
+    assert wide.encoders["ct"].features == 8
+    late = changed(LateFusion(learners={"m0": "logistic"}), {"learners.m0.options.penalty": 0.1})
+    assert late.learners == {"m0": LearnerChoice("logistic", {"penalty": 0.1})}
     joint = changed(JointFusion(), {"combine": "tensor", "combine.features": 8, "combine.options.reduce": 4})
     assert joint.combine == OperatorChoice("tensor", features=8, options={"reduce": 4})
 
