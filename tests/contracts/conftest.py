@@ -67,9 +67,7 @@ CLASSIFIERS = {
     "calibrated table by steps": lambda: Calibrated(Unimodal("labs", options=OPTIONS), method="isotonic"),
     "calibrated late by pattern": lambda: Calibrated(late(combine="stacked"), by="pattern"),
     "calibrated joint": lambda: Calibrated(JointFusion(options=OPTIONS), method="temperature", inner_folds=2),
-    "late tuned": lambda: Tuned(
-        late(combine="mean"), {"combine": ["mean", "stacked"], "options.hide": [0.0, 0.3]}, inner_folds=2
-    ),
+    "late tuned": lambda: Tuned(late(combine="mean"), {"combine": ["mean", "max"]}, inner_folds=2),
     "hybrid": lambda: HybridFusion(options=OPTIONS),
     "hybrid tokens": lambda: HybridFusion(combine=OperatorChoice("token-transformer", 8), options=OPTIONS),
 }
