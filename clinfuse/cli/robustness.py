@@ -16,6 +16,7 @@ from clinfuse.evaluation.compare import Comparison
 from clinfuse.evaluation.robustness.damaged import Damaged, damaged
 from clinfuse.evaluation.robustness.regret import Regret, plan_regret, regret
 from clinfuse.evaluation.robustness.study import RobustnessStudy, study_robustness
+from clinfuse.report.manuscript import INTERVALS, caption
 from clinfuse.report.robustness import write_robustness_report
 from clinfuse.report.tables import write_tables
 from clinfuse.study.outcome import one_way, read_comparison
@@ -55,7 +56,7 @@ def run_robustness(
         found = study_robustness(comparison.models, work.cohort, model=chosen, seed=work.study.seed)
         regrets = _regret(work, comparison, chosen, further, screen) if further.regret else ()
         spoiled = (_damaged(comparison, chosen, screen),) if further.damage else ()
-        page, tables = _write(found, (*regrets, *spoiled), work)
+        page, tables = _write(found, (*regrets, *spoiled), work, comparison)
     facts = {**found.as_dict(), "page": summary.shown(page), "tables": [summary.shown(one) for one in tables]}
     facts |= {_word(one): one.as_dict() for one in (*regrets, *spoiled)}
     screen.show(robustness_screen(found, page, (*regrets, *spoiled)), facts)
@@ -93,7 +94,9 @@ def _regret(work: Work, comparison: Comparison, chosen: str, further: Further, s
     return (found,)
 
 
-def _write(found: RobustnessStudy, further: Sequence[Regret | Damaged], work: Work) -> tuple[Path, tuple[Path, ...]]:
+def _write(
+    found: RobustnessStudy, further: Sequence[Regret | Damaged], work: Work, comparison: Comparison
+) -> tuple[Path, tuple[Path, ...]]:
     described = work.run.read()
     known = {"run": described["hashes"]["config"][:6], "seed": work.study.seed, "data": described["hashes"]["data"]}
     page = write_robustness_report(
@@ -114,9 +117,10 @@ def _write(found: RobustnessStudy, further: Sequence[Regret | Damaged], work: Wo
     words = {"regret": "left with some sources, against models trained on these alone.", "damage": "inputs spoiled."}
     tables |= {_word(one): (one.table(), words[_word(one)]) for one in further}
     written: list[Path] = []
-    for name, (table, caption) in tables.items():
-        words_of = f"{found.model}, {caption}"
-        written += write_tables(table, work.run.tables, f"{name}-{found.model}", caption=words_of)
+    for name, (table, shown) in tables.items():
+        intervals = "" if name == "excluded" else INTERVALS
+        said = caption(comparison, f"{found.model}, {shown}", seed=work.study.seed, intervals=intervals)
+        written += write_tables(table, work.run.tables, f"{name}-{found.model}", caption=said)
     return page, tuple(written)
 
 

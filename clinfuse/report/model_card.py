@@ -154,7 +154,7 @@ def _evaluation(artefacts: Artefacts) -> Iterator[str]:
     row = next((one for one in _rows(artefacts) if one["metric"] == "auroc"), None)
     scheme = artefacts.value("splits.json", "scheme") or artefacts.value("run.json", "config", "validation") or {}
     if row is not None and scheme:
-        kind = str(scheme.get("validation") or ("holdout" if scheme.get("holdout") else "folds"))
+        kind = str(scheme.get("validation") or ("holdout" if scheme.get("holdout") else scheme.get("kind", "folds")))
         words = {"folds": f"{scheme.get('folds')} folds by patient", "sites": "one site left out at a time"}
         yield f"Held-out records only: {words.get(kind, kind)}; no patient is on both sides."
 

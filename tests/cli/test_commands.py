@@ -93,6 +93,9 @@ def test_a_run_is_trained_fold_by_fold_then_reported_explained_and_tested(
     assert rows[0]["auroc"]["low"] < rows[0]["auroc"]["value"] < rows[0]["auroc"]["high"]
     assert rows[0]["delta"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert (run / "tables" / "withheld-late.csv").exists()
+    caption = (run / "tables" / "withheld-late.tex").read_text(encoding="utf-8")
+    assert "Positive class: yes (" in caption
+    assert "Seed 0." in caption
     assert main(["robustness", str(run), "--model", "late"]) == 0
     screen = capsys.readouterr().out
     assert screen.startswith("ROBUSTNESS late: what is left when sources are missing")
