@@ -17,6 +17,7 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import StorageError
 from clinfuse.evaluation.folds import Fold, Scheme
 from clinfuse.evaluation.running.identity import canonical, digest
+from clinfuse.evaluation.subgroups.groups import numbered
 
 FILE_NAME = "splits.json"
 _FORMAT = 1
@@ -36,7 +37,7 @@ class Part:
     ----------
     repeat, fold : int
     site : str
-        The site that is left out; empty text where none is.
+        The site that is left out, by number, the largest first: ``"site 2"``; empty text where none is.
     train, test : tuple of str
         Keys of records, sorted.
     one_sided : tuple of str
@@ -88,7 +89,8 @@ class Splits:
     @classmethod
     def of(cls, cohort: Cohort, scheme: Scheme, folds: Sequence[Fold]) -> Splits:
         """Describe folds that `clinfuse.evaluation.folds.deal` gave of a cohort from `scored`."""
-        keys = np.asarray(cohort.keys)
+        keys, sites = np.asarray(cohort.keys), np.asarray(cohort.sites).astype(str)
+        number = dict(zip(sites.tolist(), numbered(sites).tolist(), strict=True))
         used = np.zeros(len(cohort), dtype=bool)
         parts = []
         for fold in folds:
@@ -96,7 +98,8 @@ class Splits:
             if scheme.validation != "sites":
                 used[fold.train] = True
             train, test = (tuple(sorted(map(str, keys[rows]))) for rows in (fold.train, fold.test))
-            parts.append(Part(fold.repeat, fold.number, fold.site, train, test, _one_sided(cohort, fold.test)))
+            site = f"site {number[fold.site]}" if fold.site else ""
+            parts.append(Part(fold.repeat, fold.number, site, train, test, _one_sided(cohort, fold.test)))
         patients = len(np.unique(np.asarray(cohort.groups)[~used]))
         return cls(scheme, tuple(parts), tuple(sorted(map(str, keys[~used]))), patients)
 
@@ -122,7 +125,7 @@ class Splits:
         for part in self.parts:
             if part.site and part.one_sided:
                 kept = f"its {len(part.test)} records were predicted, but are left out of AUROC and AUPRC"
-                said.append(f"Site {part.site} has one class only ({', '.join(part.one_sided)}): {kept}.")
+                said.append(f"{part.site.capitalize()} has one class only ({', '.join(part.one_sided)}): {kept}.")
         return tuple(said)
 
     def two_sided(self) -> int:
