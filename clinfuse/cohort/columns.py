@@ -43,6 +43,11 @@ class RecordColumns:
         """Positions in the store this cohort was chosen from, int64, (records,)."""
         return self._rows
 
+    @property
+    def store(self) -> Store:
+        """Where the inputs of all records lie, these among them."""
+        return self._store
+
     def _column(self, name: str) -> np.ndarray:
         return frozen(getattr(self._store.records, name)[self._rows])
 

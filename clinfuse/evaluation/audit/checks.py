@@ -13,6 +13,7 @@ from clinfuse.evaluation.audit.columns import columns
 from clinfuse.evaluation.audit.family import family_p
 from clinfuse.evaluation.audit.finding import Audit, Finding
 from clinfuse.evaluation.audit.labels import answers
+from clinfuse.evaluation.audit.procedure import Procedure, audit_procedure
 from clinfuse.evaluation.audit.questions import Asked, Question
 from clinfuse.evaluation.folds import scored
 
@@ -33,7 +34,7 @@ _LOOKED: dict[str, Callable[[Cohort, int], _Looked]] = {
 }
 
 
-def audit(cohort: Cohort, *, seed: int = 0) -> Audit:
+def audit(cohort: Cohort, *, model: Procedure | None = None, seed: int = 0) -> Audit:
     """Look for leaks and confounding that cross-validation cannot see.
 
     Nothing looked at here but the table columns may enter a model: presence, properties of files, their order.
@@ -45,8 +46,11 @@ def audit(cohort: Cohort, *, seed: int = 0) -> Audit:
     Parameters
     ----------
     cohort : Cohort
+    model : FusionClassifier, or callable, Cohort -> FusionClassifier, optional
+        Whether records that were held out reach what it learns is found out beside, by fitting it four times on two
+        thirds of the patients: see `clinfuse.evaluation.audit.procedure.audit_procedure`.
     seed : int
-        Of the folds in which presence is scored, and of the draws.
+        Of the folds in which presence is scored and records are held out, and of the draws.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def audit(cohort: Cohort, *, seed: int = 0) -> Audit:
     Raises
     ------
     DataError
-        ``LABELS_NONE``, ``SOURCE_EMPTY``.
+        ``LABELS_NONE``, ``SOURCE_EMPTY``; with a model what `audit_procedure` raises.
 
     References
     ----------
@@ -88,6 +92,10 @@ def audit(cohort: Cohort, *, seed: int = 0) -> Audit:
         text, said = look(records, seed)
         facts.append((name, text))
         found += said
+    if model is not None and not any(one.code == "LENGTH_LEAK" for one in found):
+        procedure = audit_procedure(model, cohort, seed=seed)
+        found += procedure.findings
+        facts += procedure.facts
     severities = ("stop", "warning", "note")
     return Audit(tuple(sorted(found, key=lambda one: severities.index(one.severity))), tuple(facts))
 
