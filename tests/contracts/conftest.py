@@ -112,6 +112,22 @@ def tiny_cohort(n=36, seed=0, *, order=None, arrays=None):
     )
 
 
+def with_others(cohort, others=15):
+    """The same records in another order, among others of other patients, which a fold may have held out."""
+    arrays, labels, present = tiny_arrays(others, seed=9)
+    order = np.random.default_rng(3).permutation(len(cohort) + others)
+    both = {name: np.concatenate([cohort.arrays(name), 3 * array])[order] for name, array in arrays.items()}
+    both["labs"][:, 2] %= 3
+    return Cohort.from_arrays(
+        both,
+        present=np.concatenate([cohort.present, present])[order],
+        labels=np.concatenate([cohort.labels, 1 - labels])[order],
+        record_ids=np.array([*cohort.record_ids, *(f"A{k:03d}" for k in range(others))])[order].tolist(),
+        patient_ids=np.array([*cohort.patient_ids, *(f"B{k:03d}" for k in range(others))])[order].tolist(),
+        kinds=MODALITIES,
+    )
+
+
 @pytest.fixture(scope="session")
 def cohort():
     return tiny_cohort()

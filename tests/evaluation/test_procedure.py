@@ -41,6 +41,22 @@ def leaky(monkeypatch):
     return leaky
 
 
+def test_the_figures_of_the_benchmark_are_counts_and_shares_of_what_was_found(leaky):
+    from simulation_figures import leaks
+
+    listed = [("clean", 0), ("clean", 1), ("data", "a"), ("data", "b"), ("procedure", "c"), ("shipped", "d")]
+    found = leaks.figures([*listed, ("power", ("order", 100, 0.7))], [0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.25])
+    assert found == {
+        "data_leaks_found": 2.0,
+        "procedure_leaks_found": 1.0,
+        "false_alarm_rate": 0.5,
+        "shipped_classifiers_with_alarm": 0.0,
+        "audit_power_order_100_0.7": 0.25,
+    }
+    assert leaks.one(("clean", 0)) == 0.0
+    assert leaks.power_of("order", 100, 0.9, range(2)) == 1.0
+
+
 def codes(found):
     return [(one.code, one.severity) for one in found.findings]
 
