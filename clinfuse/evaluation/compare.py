@@ -21,6 +21,7 @@ from clinfuse.evaluation.folds import Scheme, deal, scored
 from clinfuse.evaluation.partition import Splits
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import MetricRow, Reachable, counts, few_events, metric_rows
+from clinfuse.evaluation.statistics.coverage import UNMEASURED, coverage_sentence
 from clinfuse.evaluation.statistics.significance import adjusted_p
 from clinfuse.evaluation.tables import appendix_table, model_table
 from clinfuse.training.calibrated import Calibrated, plain
@@ -218,6 +219,14 @@ class Comparison:
         """When the question was declared, in words."""
         late = any(name.partition(".")[0] == "question" for name in self.changed_after)
         return "changed when results could already be seen" if late else "declared before training"
+
+    @property
+    def coverage(self) -> str:
+        """How often intervals of such a study were seen to hold what they should, in words."""
+        about, scheme = self.answer.difference.counts, self.models[self.primary].scheme
+        if scheme.validation != "folds":
+            return UNMEASURED
+        return coverage_sentence(patients=about.patients, records=about.records, repeats=scheme.repeats)
 
     def __repr__(self) -> str:
         parts = (self.question, str(self.answer), self.answer.records_text, *self.notices)

@@ -181,8 +181,11 @@ def metric_draws(metric: str, *models: Predictions, seed: int = 0, draws: int = 
     content = [one.logits for one in sorted(models, key=lambda one: (one.models[0], str(one.withheld[0])))]
     columns = (first.repeat, first.fold, first.y_true, first.present, *content)
     ranks = content_ranks(first.patient, *columns)
-    weights = patient_weights(ranks, first.y_true, stratified=metric in _FREE_OF_PREVALENCE, draws=draws, seed=seed)
-    return Resampling.of(weights, first.repeat, design_variance(first))
+    apart = metric in _FREE_OF_PREVALENCE
+    weights = patient_weights(ranks, first.y_true, stratified=apart, draws=draws, seed=seed)
+    patients = len(np.unique(first.patient))
+    fewest = min(_fewest(first, column) for column in _outcomes(first)) if apart else patients
+    return Resampling.of(weights, first.repeat, design_variance(first), fewest)
 
 
 def design_variance(predictions: Predictions) -> float:

@@ -122,11 +122,11 @@ def find_errors(
     --------
     >>> from clinfuse.cohort.cohort import Cohort
     >>> from clinfuse.evaluation.crossval import cross_validate
-    >>> from clinfuse.training.early import EarlyFusion
+    >>> from clinfuse.training.unimodal import Unimodal
     >>> labels = np.tile([0, 1], 20)
     >>> arrays = {"labs": labels[:, None] + np.random.default_rng(0).normal(size=(40, 1))}
     >>> cohort = Cohort.from_arrays(arrays, labels=labels, kinds={"labs": "ehr"})
-    >>> cv = cross_validate(EarlyFusion(kind="I", learner="logistic"), cohort, folds=2)
+    >>> cv = cross_validate(Unimodal("labs", learner="logistic"), cohort, folds=2)
     >>> find_errors(cv.predictions, cohort).groups[0].positives
     '20'
     """

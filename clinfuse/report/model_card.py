@@ -99,7 +99,8 @@ def write_model_card(artefacts: Artefacts, folder: Path) -> tuple[Path, ...]:
         ``REPORT_WRITE``.
     """
     sections = card_sections(artefacts)
-    title = f"Model card: {clean(str(artefacts.value('run.json', 'config', 'report', 'title') or 'a clinfuse study'))}"
+    named = artefacts.value("run.json", "config", "report", "title") or "study made with clinfuse"
+    title = f"Model card: {clean(str(named))}"
     return (
         write_text(folder / "model_card.md", _markdown(title, sections, artefacts)),
         write_bytes(folder / "model_card.docx", _document(title, sections, artefacts)),

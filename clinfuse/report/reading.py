@@ -35,7 +35,7 @@ def remarks(comparison: Any) -> tuple[str, ...]:
         true_minus(str(found.records_text)),
         f"{comparison.declared.capitalize()}: {found.primary} against {found.comparator}. The interval is a 95 % "
         "paired bootstrap interval that draws patients, corrected for folds that share training patients; a gain below "
-        f"{number(float(found.margin))} would not matter.",
+        f"{number(float(found.margin))} would not matter. {comparison.coverage}",
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import METRICS, metric_draws, metric_interval, predicted_statistic
 from clinfuse.evaluation.statistics.intervals import patient_weights, percentile_estimate
-from clinfuse.evaluation.statistics.resampling import Resampling, corrected_variance
+from clinfuse.evaluation.statistics.resampling import Resampling, corrected_variance, small_sample
 from clinfuse.evaluation.statistics.statistic import statistic
 from clinfuse.evaluation.statistics.weighted import weighted_mean
 
@@ -38,6 +38,20 @@ def test_folds_of_unequal_size_count_by_their_own_shares():
     assert corrected_variance(np.zeros(100, int), fold, np.arange(100)) == pytest.approx(by_hand)
 
 
+def test_few_patients_widen_a_bootstrap_as_students_t_does():
+    # Of ten numbers: t of 9 degrees of freedom, and a variance with n - 1.
+    assert small_sample(10) == pytest.approx(2.262157 / 1.959964 * np.sqrt(10 / 9), abs=1e-6)
+    assert small_sample(1) == 1.0
+
+
+def test_an_interval_of_a_mean_is_students():
+    values = np.random.default_rng(4).normal(size=12)
+    weights = patient_weights(np.arange(12), np.zeros(12, int), draws=40_000)
+    found = Resampling.of(weights, np.zeros(12, int), 1.0, 12).estimate(weighted_mean(values))
+    reach = 2.200985 * values.std(ddof=1) / np.sqrt(12)
+    assert (found.high - found.low) / 2 == pytest.approx(reach, rel=0.04)
+
+
 def test_one_fold_is_not_corrected():
     assert corrected_variance(*design(50, 1, 1)) == 1
 
@@ -46,15 +60,16 @@ def test_an_interval_of_one_fold_is_the_percentile_bootstrap():
     labels, scores = np.tile([0, 1], 30), np.random.default_rng(0).normal(size=60)
     weights = patient_weights(np.arange(60), labels, draws=500)
     measured = statistic("brier", labels, 1 / (1 + np.exp(-scores)))
-    found = Resampling.of(weights, np.zeros(60, int), 1.0).estimate(measured)
-    assert found == percentile_estimate(float(measured(np.ones((1, 60)))[0]), measured(weights))
+    found = Resampling.of(weights, np.zeros(60, int), 1.0, 10**6).estimate(measured)
+    expected = percentile_estimate(float(measured(np.ones((1, 60)))[0]), measured(weights))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-5)
 
 
 def test_of_independent_numbers_the_spread_is_that_of_the_formula():
     repeat, fold, patient = design(400, 5, 1)
     values = np.random.default_rng(1).normal(size=400)
     weights = patient_weights(patient, np.zeros(400, int), draws=4000)
-    drawn = Resampling.of(weights, repeat, corrected_variance(repeat, fold, patient)).draws(weighted_mean(values))
+    drawn = Resampling.of(weights, repeat, corrected_variance(repeat, fold, patient), 400).draws(weighted_mean(values))
     assert drawn.std() == pytest.approx(values.std() / 20 * 1.5, rel=0.05)
 
 
@@ -62,7 +77,7 @@ def test_every_draw_is_of_one_repeat_and_centred_on_all():
     repeat, fold, patient = design(60, 3, 4)
     values = np.random.default_rng(2).normal(size=240) + 5.0 * repeat
     weights = patient_weights(patient, np.zeros(240, int), draws=2000)
-    found = Resampling.of(weights, repeat, corrected_variance(repeat, fold, patient))
+    found = Resampling.of(weights, repeat, corrected_variance(repeat, fold, patient), 60)
     used = (found.weights > 0)[:, :, None] & (repeat[:, None] == np.arange(4))
     assert (used.any(1).sum(1) == 1).all()
     drawn = found.draws(weighted_mean(values))

@@ -21,7 +21,7 @@ NORMAL = 1.96
 
 
 def test_the_published_example_of_a_new_model() -> None:
-    """Riley et al. 2020, doi:10.1136/bmj.m441, as in `pmsampsize`: 24 parameters, R² 0.288, prevalence 0.174."""
+    """G11: Riley et al. 2020, doi:10.1136/bmj.m441, as in `pmsampsize`: 24 parameters, R² 0.288, prevalence 0.174."""
     found = development_size(24, 0.174, r2=0.288, shrinkage=0.9)
     assert (found.by_shrinkage, found.by_optimism, found.by_prevalence) == (623, 662, 221)
     assert (found.patients, found.events) == (662, 116)
@@ -148,6 +148,8 @@ def test_of_several_classes_nothing_is_said() -> None:
     assert sized(before, cohort_of(60, 5, classes=("a", "b", "c"))) is before
 
 
-def test_measured_coverage_is_quoted_once_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_intervals_of_few_events_were_worth_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample_size, "COVERAGE_60_5", 0.876)
-    assert re.search("95 % intervals held the truth in 88 %", sized(Audit((), ()), cohort_of(60, 5)).findings[0].text)
+    monkeypatch.setattr(sample_size, "WIDTH_60_5", 0.42)
+    said = sized(Audit((), ()), cohort_of(60, 5)).findings[0].text
+    assert re.search("held the truth in 88 % and were 0.4 wide", said)

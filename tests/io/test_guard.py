@@ -250,13 +250,14 @@ class TestProcess:
         guard = Guard()
         file = image(tmp_path / "image.nii", np.ones((2, 2, 2), np.uint8))
         guard.start()
-        number = guard._running()._process.pid
+        process = guard._running()._process
         guard.read("mask", [file], POLICIES["mask"]())
-        assert guard._running()._process.pid == number
-        os.kill(number, signal.SIGTERM)
-        assert ended(number)
+        assert guard._running()._process is process
+        os.kill(process.pid, signal.SIGTERM)
+        # Until it is waited for, a process of several threads can look ended and not be gone.
+        process.wait(10)
         guard.read("mask", [file], POLICIES["mask"]())
-        assert guard._running()._process.pid != number
+        assert guard._running()._process is not process
         guard.close()
 
     def test_much_memory_is_given_back_when_reading_is_over(self, tmp_path: Path) -> None:

@@ -154,6 +154,7 @@ def test_names_that_look_like_markup_stay_names(comparison: Comparison, read) ->
         appendix=lambda: table,
         notices=(payload,),
         declared="declared before training",
+        coverage=payload,
         answer=replace(comparison.answer, text=f"No. {payload}", primary=f"late{payload}", records_text=payload),
         predictions=SimpleNamespace(select=lambda **_: comparison["late"].predictions),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
 from clinfuse.evaluation.statistics.intervals import Estimate, over_draws, percentile_estimate
 from clinfuse.evaluation.statistics.weighted import Statistic
@@ -68,6 +68,23 @@ def corrected_variance(repeat: np.ndarray, fold: np.ndarray, patient: np.ndarray
     return 1 / len(repeats) + float(np.mean(np.multiply(folds, shares)))
 
 
+def small_sample(patients: int) -> float:
+    """Give by how much the spread of a bootstrap of so few patients is too small for percentiles to be limits.
+
+    References
+    ----------
+    Hesterberg 2015, doi:10.1080/00031305.2015.1089789 (expanded percentile interval).
+
+    Examples
+    --------
+    >>> round(small_sample(60), 3), round(small_sample(10_000), 3)
+    (1.03, 1.0)
+    """
+    if patients < 2:
+        return 1.0
+    return float(stats.t.ppf(0.975, patients - 1) / stats.norm.ppf(0.975) * np.sqrt(patients / (patients - 1)))
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Resampling:
@@ -82,7 +99,7 @@ class Resampling:
     singles : ndarray of float64, (repeats, rows)
         1 for the rows of a repeat.
     widening : float
-        By which the spread of the draws is multiplied: the root of `corrected_variance`.
+        By which the spread of the draws is multiplied: the root of `corrected_variance`, and `small_sample`.
     """
 
     weights: np.ndarray
@@ -91,13 +108,16 @@ class Resampling:
     widening: float
 
     @classmethod
-    def of(cls, weights: np.ndarray, repeat: np.ndarray, variance: float) -> Resampling:
-        """Deal draws of patients, float64 (draws, rows), out to the repeats in turn."""
+    def of(cls, weights: np.ndarray, repeat: np.ndarray, variance: float, fewest: int) -> Resampling:
+        """Deal draws of patients, float64 (draws, rows), out to the repeats in turn.
+
+        ``variance`` is that of `corrected_variance`, ``fewest`` the patients of the smallest stratum they are drawn in.
+        """
         names = np.unique(repeat)
         singles = (repeat == names[:, None]).astype(np.float64)
         turn = np.arange(len(weights)) % len(names)
         dealt = weights if len(names) == 1 else weights * singles[turn]
-        return cls(dealt, turn, singles, float(np.sqrt(variance)))
+        return cls(dealt, turn, singles, float(np.sqrt(variance)) * small_sample(fewest))
 
     @property
     def everything(self) -> np.ndarray:

@@ -20,7 +20,7 @@ pytest.importorskip("mapie")
     ("n", "level", "rank"), [(9, 0.9, 9), (19, 0.9, 18), (99, 0.9, 90), (100, 0.95, 96), (8, 0.9, np.inf)]
 )
 def test_the_rank_is_that_of_the_formula(n, level, rank):
-    """G13: ceil((n + 1)(1 - a)); 8 patients are too few for 90 %."""
+    """G13: by the formula, ceil((n + 1)(1 - a)); 8 patients are too few for 90 %."""
     assert conformal_rank(n, level) == rank
 
 

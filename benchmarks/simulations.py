@@ -1,0 +1,93 @@
+"""How often intervals hold the truth and tests cry wolf, on simulated cohorts whose truth is known.
+
+    python benchmarks/simulations.py               # about two hours of one core, half of it with two
+    python benchmarks/simulations.py --quick       # a few cohorts: to see that it runs
+    python benchmarks/simulations.py --only fixed --json
+
+What each figure is stands at the head of the file in benchmarks/simulation_figures/ that measures it; the tables are in
+docs/statistics.md. Every cohort has a seed of its own, from 0 upwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from types import ModuleType
+from typing import Any
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+TABLES = ("fixed", "pipeline", "errors")
+TARGETS: dict[str, tuple[str, float]] = {
+    "coverage_fixed_min": (">=", 0.93),
+    "coverage_fixed_max": ("<=", 0.97),
+    "coverage_pipeline_min": (">=", 0.92),
+    "type_1_error_max": ("<=", 0.07),
+    "data_leaks_found": (">=", 7),
+    "procedure_leaks_found": (">=", 3),
+    "false_alarm_rate": ("<=", 0.01),
+}
+
+
+def parts() -> dict[str, ModuleType]:
+    """Give the families of figures by name; a new one is a file with tasks, one and figures, and a word here."""
+    from simulation_figures import errors, fixed, leaks, pipeline
+
+    return {"errors": errors, "fixed": fixed, "leaks": leaks, "pipeline": pipeline}
+
+
+def do(work: tuple[str, Any]) -> Any:
+    """Do one task in a process of its own."""
+    part, task = work
+    return parts()[part].one(task)
+
+
+def measure(names: list[str], *, quick: bool, workers: int) -> dict[str, tuple[list[Any], list[Any]]]:
+    """Give the tasks of every family with what each found; the families share the processes."""
+    listed = {name: parts()[name].tasks(quick=quick) for name in names}
+    works = [(name, task) for name, all_of_it in listed.items() for task in all_of_it]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        said = iter(list(pool.map(do, works)))
+    return {name: (all_of_it, [next(said) for _ in all_of_it]) for name, all_of_it in listed.items()}
+
+
+def figure(name: str, value: float) -> dict[str, object]:
+    """Give a figure, and whether it holds where it has a target."""
+    if name not in TARGETS:
+        return {"name": name, "value": value, "target": "", "holds": True}
+    sign, bound = TARGETS[name]
+    holds = value <= bound if sign == "<=" else value >= bound
+    return {"name": name, "value": value, "target": f"{sign} {bound}", "holds": bool(holds)}
+
+
+def main() -> None:
+    """Print the figures and tables, or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=sorted(parts()), nargs="+", default=sorted(parts()))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    found = measure(given.only, quick=given.quick, workers=given.workers)
+    values = {k: v for name, each in found.items() for k, v in parts()[name].figures(*each).items()}
+    figures = [figure(name, value) for name, value in values.items()]
+    if given.json:
+        print(json.dumps(figures))
+        return
+    for one in figures:
+        print(f"{one['name']:42} {one['value']:8.4f}   {one['target']!s:8} {'' if one['holds'] else 'MISSED'}")
+    for name in TABLES:
+        if name not in found:
+            continue
+        print()
+        for row in parts()[name].rows(*found[name]):
+            print("| " + " | ".join(row) + " |")
+
+
+if __name__ == "__main__":
+    # Before numpy is imported: one simulation is one thread.
+    for variable in THREADS:
+        os.environ.setdefault(variable, "1")
+    main()
