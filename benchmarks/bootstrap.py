@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from scipy import special
+from simulation_figures.fixed import single_set
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
@@ -43,23 +43,7 @@ def predictions(records: int, patients: int, models: int) -> dict[str, Predictio
     made = {}
     for number in range(models):
         logits = shared + draw.normal(size=records) + (1 + 0.1 * number) * labels - 1
-        p = special.expit(logits)
-        made[f"model {number}"] = Predictions(
-            model=np.full(records, f"model {number}"),
-            repeat=np.zeros(records),
-            fold=np.zeros(records),
-            record=np.char.add("R-", np.arange(records).astype(str)),
-            patient=np.char.add("P-", patient.astype(str)),
-            site=np.full(records, ""),
-            withheld=np.full(records, ""),
-            y_true=labels,
-            logits=np.stack([np.zeros(records), logits], axis=1),
-            probabilities=np.stack([1 - p, p], axis=1),
-            present=np.ones((records, 1), dtype=bool),
-            classes=("absent", "finding"),
-            task="binary",
-            modalities=("labs",),
-        )
+        made[f"model {number}"] = single_set(labels, logits, patient, f"model {number}")
     return made
 
 

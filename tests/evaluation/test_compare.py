@@ -10,7 +10,7 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.evaluation.answer import Difference, decide, paired_difference
 from clinfuse.evaluation.best_single import Comparator, chosen_single, named_single
-from clinfuse.evaluation.compare import compare
+from clinfuse.evaluation.compare import Comparison, compare
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.metrics import auroc, brier
 from clinfuse.evaluation.predictions import Predictions
@@ -231,6 +231,16 @@ def test_inner_folds_choose_where_late_fusion_has_asked_in_them(cohort):
     for place, areas in inner.items():
         assert set(areas) == {"m0", "m1"}
         assert found.comparator.chosen[place] == max(areas, key=areas.__getitem__)
+
+
+def test_inner_folds_are_believed_where_the_other_folds_would_choose_otherwise(cohort):
+    found = compare(cohort, {"late": LateFusion(inner_folds=2)}, folds=3)
+    one = {name: found[name].predictions for name in ("m0", "m1")}
+    others = chosen_single(one, {"m0": "m0", "m1": "m1"}).chosen
+    turned = {place: {"m0": float(name == "m1"), "m1": float(name == "m0")} for place, name in others.items()}
+    found["late"].inner = turned
+    again = Comparison(cohort, found.models, primary="late", best_single="best single", seed=0)
+    assert all(again.comparator.chosen[place] != name for place, name in others.items())
 
 
 def test_without_inner_folds_the_other_folds_choose(cohort):
