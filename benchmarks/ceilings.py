@@ -15,12 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from types import ModuleType
-from typing import Any
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from shared.families import THREADS, figure, measure
+
 TARGETS: dict[str, tuple[str, float]] = {
     "early_worst_subset_share": (">=", 0.97),
     "joint_worst_subset_share": (">=", 0.97),
@@ -59,30 +57,6 @@ def parts() -> dict[str, ModuleType]:
     }
 
 
-def do(work: tuple[str, Any]) -> Any:
-    """Do one task in a process of its own."""
-    part, task = work
-    return parts()[part].one(task)
-
-
-def measure(names: list[str], *, quick: bool, workers: int) -> dict[str, tuple[list[Any], list[Any]]]:
-    """Give the tasks of every family with what each found; the families share the processes."""
-    listed = {name: parts()[name].tasks(quick=quick) for name in names}
-    works = [(name, task) for name, all_of_it in listed.items() for task in all_of_it]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        said = iter(list(pool.map(do, works)))
-    return {name: (all_of_it, [next(said) for _ in all_of_it]) for name, all_of_it in listed.items()}
-
-
-def figure(name: str, value: float) -> dict[str, object]:
-    """Give a figure, and whether it holds where it has a target."""
-    if name not in TARGETS:
-        return {"name": name, "value": value, "target": "", "holds": True}
-    sign, bound = TARGETS[name]
-    holds = value <= bound if sign == "<=" else value >= bound
-    return {"name": name, "value": value, "target": f"{sign} {bound}", "holds": bool(holds)}
-
-
 def main() -> None:
     """Print the tables, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -91,9 +65,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    found = measure(given.only, quick=given.quick, workers=given.workers)
+    chosen = {name: parts()[name] for name in given.only}
+    found = measure(chosen, quick=given.quick, workers=given.workers)
     values = {k: v for name, each in found.items() for k, v in parts()[name].figures(*each).items()}
-    figures = [figure(name, value) for name, value in values.items()]
+    figures = [figure(name, value, TARGETS) for name, value in values.items()]
     if given.json:
         print(json.dumps(figures))
         return
