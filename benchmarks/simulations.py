@@ -3,6 +3,7 @@
     python benchmarks/simulations.py               # about two hours of one core, half of it with two
     python benchmarks/simulations.py --quick       # a few cohorts: to see that it runs
     python benchmarks/simulations.py --only fixed --json
+    python benchmarks/simulations.py --keep FOLDER # what is found is kept there, and a stopped run goes on where it was
 
 What each figure is stands at the head of the file in benchmarks/simulation_figures/ that measures it; the tables are in
 docs/statistics.md. Every cohort has a seed of its own, from 0 upwards.
@@ -42,10 +43,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", choices=sorted(parts()), nargs="+", default=sorted(parts()))
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--keep", default="", metavar="FOLDER")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     chosen = {name: parts()[name] for name in given.only}
-    found = measure(chosen, quick=given.quick, workers=given.workers)
+    found = measure(chosen, quick=given.quick, workers=given.workers, keep=given.keep)
     values = {k: v for name, each in found.items() for k, v in parts()[name].figures(*each).items()}
     figures = [figure(name, value, TARGETS) for name, value in values.items()]
     if given.json:

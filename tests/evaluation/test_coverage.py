@@ -97,3 +97,27 @@ def test_a_null_cohort_gives_every_test_a_p_value(simulated):
         assert all(0 <= p <= 1 for p in made(3).values())
     listed, found = [("given", 0, 2)], [{name: [True, False] for name in (*errors.POWERED, "other")}]
     assert errors.figures(listed, found) == {"type_1_error_max": 0.5, "type_1_error_min_powered": 0.5}
+
+
+@pytest.mark.parametrize(("name", "task"), [("fixed", ("60", 0.8, 1, 0, 2)), ("errors", ("given", 0, 2))])
+def test_what_is_kept_of_a_stopped_run_says_the_same_as_what_is_found(simulated, tmp_path, name, task):
+    from shared.families import do
+
+    module = simulated[name]
+    file = tmp_path / "kept.json"
+    work = (module.__name__, task, str(file))
+    kept, again, found = do(work), do(work), module.one(task)
+    assert module.rows([task], [kept]) == module.rows([task], [found]) == module.rows([task], [again])
+    file.write_text(file.read_text().replace(".", "9.", 1) if name == "fixed" else '{"permutation": [true, true]}')
+    assert do(work) != again
+
+
+def test_another_line_of_code_asks_for_another_file(simulated, tmp_path, monkeypatch):
+    from shared import families
+
+    first = families._kept(str(tmp_path), "fixed", ("60", 0.8, 1, 0, 2))
+    assert first == families._kept(str(tmp_path), "fixed", ("60", 0.8, 1, 0, 2))
+    assert first != families._kept(str(tmp_path), "fixed", ("60", 0.8, 1, 2, 2))
+    monkeypatch.setattr(families, "_code", lambda: "another")
+    assert first != families._kept(str(tmp_path), "fixed", ("60", 0.8, 1, 0, 2))
+    assert families._kept("", "fixed", ()) == ""
