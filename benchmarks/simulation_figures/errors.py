@@ -77,8 +77,8 @@ def crossed(number: int) -> dict[str, float]:
     for repeats, word in ((1, "once"), (REPEATS, "five times")):
         pair = [table(cohort, folds[:repeats], one[:repeats], name) for name, one in zip("ab", held, strict=True)]
         differences = areas(pair[0], repeats) - areas(pair[1], repeats)
-        train = PATIENTS * (FOLDS - 1) / FOLDS
-        found[f"Nadeau-Bengio, five folds {word}"] = nadeau_bengio(differences, train=train, test=PATIENTS / FOLDS).p
+        tested = nadeau_bengio(differences, train=FOLDS - 1, test=1, repeats=repeats)
+        found[f"Nadeau-Bengio, five folds {word}"] = tested.p
         found[f"answer, five folds {word}"] = _answer(*pair)
     return found
 

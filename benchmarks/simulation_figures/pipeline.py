@@ -24,6 +24,7 @@ from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import METRICS, metric_draws, metric_interval, predicted_statistic
 from clinfuse.evaluation.statistics.delong import delong
 from clinfuse.evaluation.statistics.intervals import Estimate
+from clinfuse.evaluation.statistics.significance import resampled_error
 from simulation_figures.worlds import FOLDS, cross_validated, deal, distance, draw, table, truths
 
 COHORTS, CHUNK, DRAWS, REPEATS = 500, 50, 400, 5
@@ -70,8 +71,8 @@ def _limits(every: Predictions, half: Predictions, repeats: int) -> dict[str, tu
     plain = replace(metric_draws("auroc", every, draws=DRAWS), widening=1.0)
     found["auroc bootstrap, not corrected"] = _pair(plain.estimate(measured))
     of_all, of_half = (areas(one, repeats) for one in (every, half))
-    found["auroc Nadeau-Bengio"] = _nadeau_bengio(of_all)
-    found["difference Nadeau-Bengio"] = _nadeau_bengio(of_all - of_half)
+    found["auroc Nadeau-Bengio"] = _nadeau_bengio(of_all, repeats)
+    found["difference Nadeau-Bengio"] = _nadeau_bengio(of_all - of_half, repeats)
     if repeats == 1:
         found["auroc pooled DeLong"] = _pair(delong(every.y_true, every.logits[:, 1]).interval(scale="logit"))
         reach = 1.96 * of_all.std(ddof=1) / np.sqrt(FOLDS)
@@ -101,9 +102,9 @@ def areas(predicted: Predictions, repeats: int) -> np.ndarray:
     return np.array(found)
 
 
-def _nadeau_bengio(values: np.ndarray) -> tuple[float, float]:
-    error = np.sqrt(values.var(ddof=1) * (1 / len(values) + 1 / (FOLDS - 1)))
-    reach = float(stats.t.ppf(0.975, len(values) - 1)) * error
+def _nadeau_bengio(values: np.ndarray, repeats: int) -> tuple[float, float]:
+    error, degrees = resampled_error(values.tolist(), train=FOLDS - 1, test=1, repeats=repeats)
+    reach = float(stats.t.ppf(0.975, degrees)) * error
     return float(values.mean() - reach), float(values.mean() + reach)
 
 

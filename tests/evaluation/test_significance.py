@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from clinfuse.errors import DataError, DataWarning
 from clinfuse.evaluation.metrics import accuracy, auroc
@@ -136,6 +137,19 @@ def test_mid_p_of_equal_counts_is_exact_less_half_of_what_was_seen():
     assert mcnemar([[5, 2], [2, 5]], method="exact").p == 1.0
 
 
+def test_repeats_vary_within_themselves():
+    """By hand: variances 0.0001 and 0.0004 of two repeats of three folds, 4 degrees of freedom, two tailed."""
+    d = np.array([0.03, 0.04, 0.05, 0.0, 0.02, 0.04])
+    found = nadeau_bengio(d, train=2, test=1, repeats=2)
+    assert found.statistic == pytest.approx(0.03 / np.sqrt(0.00025 * (1 / 6 + 1 / 2)))
+    assert found.p == pytest.approx(2 * stats.t.sf(found.statistic, 4))
+    # How the means of repeats differ has no say.
+    moved = nadeau_bengio(d + np.repeat([0.5, -0.5], 3), train=2, test=1, repeats=2)
+    assert moved.statistic == pytest.approx(found.statistic)
+    alike = d + np.repeat([-0.01, 0.01], 3)
+    assert nadeau_bengio(alike, train=2, test=1).p < nadeau_bengio(alike, train=2, test=1, repeats=2).p
+
+
 def test_discordant_records_are_counted_by_who_was_wrong():
     labels, first, second = [0, 0, 1, 1, 1], [0, 1, 1, 0, 1], [0, 0, 0, 0, 1]
     assert discordance(labels, first, second).tolist() == [[2, 1], [1, 1]]
@@ -230,6 +244,9 @@ def test_non_inferiority_of_delong_agrees_with_its_interval():
         lambda: clustered_delong([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], patients=[1, 1, 2, 2]),
         lambda: clustered_delong([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], patients=[1, 2]),
         lambda: nadeau_bengio([0.1], train=9, test=1),
+        lambda: nadeau_bengio([0.1, 0.2, 0.3], train=4, test=1, repeats=2),
+        lambda: nadeau_bengio([0.1, 0.2], train=4, test=1, repeats=2),
+        lambda: nadeau_bengio([0.1, 0.2], train=4, test=1, repeats=0),
         lambda: mcnemar([[1, 2, 3]]),
         lambda: mcnemar([[1, 2], [3, 4]], method="other"),
         lambda: discordance([0, 1], [0], [1, 1]),

@@ -24,20 +24,26 @@ __all__ = [
     "mcnemar",
     "nadeau_bengio",
     "permutation_test",
+    "resampled_error",
 ]
 
 _EXACT_BELOW = 25
+_NO_ERROR = 1e-15
 
 
-def nadeau_bengio(differences: Sequence[float], *, train: float, test: float) -> Significance:
+def nadeau_bengio(differences: Sequence[float], *, train: float, test: float, repeats: int = 1) -> Significance:
     """Give the corrected resampled t and two-sided p of a mean difference over folds and repeats.
 
     Parameters
     ----------
     differences : sequence of float
-        One per fold and repeat, all of them.
+        One per fold and repeat, all of them, repeat by repeat.
     train, test : float
         Records in one training set and in one test set.
+    repeats : int
+        How often the same records were dealt into folds. With more than one, the variance is the mean of those within
+        the repeats, with a degree of freedom less for each of them: repeats are of the same records, so that their
+        means differ little, and taken for further draws they would make the variance small and its degrees many.
 
     Returns
     -------
@@ -51,22 +57,36 @@ def nadeau_bengio(differences: Sequence[float], *, train: float, test: float) ->
 
     References
     ----------
-    Nadeau and Bengio 2003, doi:10.1023/A:1024068626366.
+    Nadeau and Bengio 2003, doi:10.1023/A:1024068626366. Over repeats Bouckaert and Frank 2004
+    (doi:10.1007/978-3-540-24775-3_3) pool all deviations, which is what ``repeats=1`` does with them.
 
     Examples
     --------
-    >>> test = nadeau_bengio([0.03, 0.01, 0.04, -0.01, 0.02, 0.05, 0, 0.02, 0.03, 0.01], train=90, test=10)
+    >>> folds = [0.03, 0.01, 0.04, -0.01, 0.02, 0.05, 0, 0.02, 0.03, 0.01]
+    >>> test = nadeau_bengio(folds, train=90, test=10)
     >>> round(test.statistic, 5), round(test.p, 5)
     (2.38416, 0.04095)
+    >>> test = nadeau_bengio(folds, train=80, test=20, repeats=2)
+    >>> round(test.statistic, 5), round(test.p, 5)
+    (1.7575, 0.11689)
     """
-    d = np.asarray(differences, dtype=np.float64)
-    if d.ndim != 1 or len(d) < 2 or not np.isfinite(d).all() or train <= 0 or test <= 0:
-        refuse("TEST_INPUT", "at least two finite differences, and training and test records", "something else")
-    variance = float(d.var(ddof=1))
-    if variance <= 1e-30:
+    error, degrees = resampled_error(differences, train=train, test=test, repeats=repeats)
+    if error <= _NO_ERROR:
         return no_spread("Nadeau and Bengio")
-    t = float(d.mean() / np.sqrt(variance * (1 / len(d) + test / train)))
-    return Significance(t, float(2 * stats.t.sf(abs(t), len(d) - 1)))
+    t = float(np.mean(differences)) / error
+    return Significance(t, float(2 * stats.t.sf(abs(t), degrees)))
+
+
+def resampled_error(values: Sequence[float], *, train: float, test: float, repeats: int) -> tuple[float, int]:
+    """Give the standard error of `nadeau_bengio` of a mean over folds and repeats, and its degrees of freedom."""
+    d = np.asarray(values, dtype=np.float64)
+    several = d.ndim == 1 and repeats >= 1 and len(d) % repeats == 0 and len(d) >= 2 * repeats
+    if not several or not np.isfinite(d).all() or train <= 0 or test <= 0:
+        rule = "at least two finite values for every repeat, and training and test records"
+        refuse("TEST_INPUT", rule, "something else")
+    within = d.reshape(repeats, -1)
+    variance = float(within.var(axis=1, ddof=1).mean())
+    return float(np.sqrt(variance * (1 / len(d) + test / train))), len(d) - repeats
 
 
 def discordance(labels: Any, first: Any, second: Any, *, patients: Any = None) -> np.ndarray:
