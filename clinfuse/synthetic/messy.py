@@ -10,7 +10,7 @@ import pandas as pd
 from clinfuse.synthetic.draws import generator
 from clinfuse.synthetic.latent import Latents
 from clinfuse.synthetic.layout import Layout
-from clinfuse.synthetic.render_labs import COLUMNS, WARDS, age_of, lab_table, sex_of
+from clinfuse.synthetic.render_labs import WARDS, age_of, columns_of, lab_table, sex_of
 from clinfuse.synthetic.settings import MODALITIES, SyntheticSettings
 from clinfuse.synthetic.tidy import column_line, grid_lines
 
@@ -104,7 +104,7 @@ def _labs(settings: SyntheticSettings, latents: Latents, layout: Layout) -> pd.D
     for row in range(len(latents)):
         patient = str(int(layout.patient_ids[row]))  # this laboratory drops the leading zeros
         made = layout.made(row, "labs")
-        for column in COLUMNS:
+        for column in columns_of(settings):
             value = values[column.name][row]
             if present[row] and value is not None:
                 rows.append((patient, _written(made), column.code, _text(value), column.unit))
@@ -165,7 +165,7 @@ def _contract(settings: SyntheticSettings) -> str:
         f"columns.{column.name} = "
         + column_line(column, _WARDS, "ja", "nein", take='["last"]', codes=f'["{column.code}"]')
         + "\n"
-        for column in COLUMNS
+        for column in columns_of(settings)
     )
     return (
         _HEAD

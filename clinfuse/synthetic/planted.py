@@ -9,7 +9,7 @@ import numpy as np
 
 from clinfuse.cohort.modality import Modality
 from clinfuse.errors import ConfigError
-from clinfuse.synthetic.render_ct import LESION_RADIUS_MM, lesion_centre
+from clinfuse.synthetic.render_ct import LESION_RADIUS_MM, distractor_centre, lesion_centre
 from clinfuse.synthetic.render_eeg import BAND_HZ, PLANTED_CHANNELS
 from clinfuse.synthetic.render_labs import INFORMATIVE
 from clinfuse.synthetic.render_xray import DISC_RADIUS_MM, disc_centre
@@ -112,3 +112,25 @@ def planted(settings: SyntheticSettings, row: int, modality: str) -> Planted:
         found="another name",
         remedy="Use one of these.",
     )
+
+
+def distractor(settings: SyntheticSettings, row: int) -> Planted:
+    """Where the CT of a record shows a lesion that says nothing of the label, if the cohort has such lesions.
+
+    Parameters
+    ----------
+    settings : SyntheticSettings
+    row : int
+        Number of the record, from 0.
+
+    Returns
+    -------
+    Planted
+
+    Examples
+    --------
+    >>> distractor(SyntheticSettings(distractor=True), 0).radius_mm
+    26.0
+    """
+    left, posterior, superior = distractor_centre(settings, row)
+    return Planted("ct", (-left, -posterior, superior), LESION_RADIUS_MM)

@@ -36,6 +36,13 @@ def lesion_centre(settings: SyntheticSettings, row: int) -> tuple[float, float, 
     return float(x), float(y), float(z)
 
 
+def distractor_centre(settings: SyntheticSettings, row: int) -> tuple[float, float, float]:
+    """Where the lesion that says nothing lies, on the other side of the trunk, in the same coordinates."""
+    shift = generator(settings.seed, "ct distractor", row).uniform(-LESION_REACH_MM, LESION_REACH_MM, 3)
+    x, y, z = np.asarray(LESION_HOME_MM) * (-1, 1, 1) + shift
+    return float(x), float(y), float(z)
+
+
 def axes_mm(settings: SyntheticSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Voxel centres along left, posterior and superior, mm from the centre of the scan."""
     left, posterior, superior = (
@@ -95,6 +102,8 @@ def render_ct(settings: SyntheticSettings, row: int, z: float, views: np.ndarray
         body[(x - spot[0]) ** 2 + (y - spot[1]) ** 2 + (height - spot[2]) ** 2 <= draw.uniform(6, 9) ** 2] = _TISSUE
     body += _vessel(draw, x, y, height)
     body += max(CONTRAST_HU + CONTRAST_STEP_HU * z, 0.0) * lesion_profile(settings, lesion_centre(settings, row))
+    if settings.distractor:
+        body += _distractor(settings, row)
     texture = gaussian_filter(draw.standard_normal(settings.ct_size, dtype=np.float32), 1.2)
     body += 12 / texture.std() * texture
     body += 25 * draw.standard_normal(settings.ct_size, dtype=np.float32)
@@ -103,6 +112,13 @@ def render_ct(settings: SyntheticSettings, row: int, z: float, views: np.ndarray
 
 def _soft(distance: np.ndarray, radius: float) -> np.ndarray:
     return (1 / (1 + np.exp(np.clip((distance - radius) / _EDGE_MM, -30, 30)))).astype(np.float32)
+
+
+def _distractor(settings: SyntheticSettings, row: int) -> np.ndarray:
+    """The contrast of the second lesion, with a latent of its own that no label knows."""
+    latent = generator(settings.seed, "ct distractor contrast", row).standard_normal()
+    contrast = max(CONTRAST_HU + CONTRAST_STEP_HU * latent, 0.0)
+    return np.float32(contrast) * lesion_profile(settings, distractor_centre(settings, row))
 
 
 def _vessel(draw: np.random.Generator, x: np.ndarray, y: np.ndarray, height: np.ndarray) -> np.ndarray:

@@ -57,6 +57,8 @@ COLUMNS = (
     LabColumn("ward", "", "category", 0.0, 1.0, "noise", (-np.inf, np.inf), "STATION"),
     LabColumn("smoker", "", "yes/no", 0.0, 1.0, "noise", (-np.inf, np.inf), "RAUCHER"),
 )
+PROXY = LabColumn("procalcitonin", "µg/L", "number", 1.2, 0.25, "proxy", (0.0, 0.5), "PCT")
+PROXIED = "crp"
 INFORMATIVE = tuple(column.name for column in COLUMNS if column.shows == "latent")
 WARDS = ("medical", "neurology", "surgery")
 _DECIMALS = 3
@@ -99,7 +101,24 @@ def lab_table(settings: SyntheticSettings, latents: Latents) -> pd.DataFrame:
     measured[~measured.any(axis=1), -1] = True  # a row without any value would be an absent modality
     empty = np.full(n, None, dtype=object)
     cells = {name: np.where(measured[:, k], values, empty) for k, (name, values) in enumerate(columns.items())}
+    if settings.proxy:
+        cells[PROXY.name] = _proxy(settings, latents)
     return pd.DataFrame(cells, index=pd.Index(latents.record_ids, name="record_id"), dtype=object)
+
+
+def columns_of(settings: SyntheticSettings) -> tuple[LabColumn, ...]:
+    """The columns of the laboratory table of a cohort, in order."""
+    return (*COLUMNS, PROXY) if settings.proxy else COLUMNS
+
+
+def _proxy(settings: SyntheticSettings, latents: Latents) -> np.ndarray:
+    """A column that knows of the label only what crp, measured or not, told it; None where its cell is empty."""
+    n = len(latents)
+    own = normals(settings.seed, "labs proxy", n, 1)[:, 0]
+    shown = settings.proxy * latents.columns[:, INFORMATIVE.index(PROXIED)] + np.sqrt(1 - settings.proxy**2) * own
+    measured = uniforms(settings.seed, "labs proxy cells", n, 1)[:, 0] >= settings.empty_cells
+    values = np.round(PROXY.centre + PROXY.spread * shown, _DECIMALS).astype(object)
+    return np.where(measured, values, np.full(n, None, dtype=object))
 
 
 def sex_of(latents: Latents) -> np.ndarray:

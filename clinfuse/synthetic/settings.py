@@ -14,6 +14,7 @@ MODALITIES = ("ct", "xray", "eeg", "labs")
 KINDS = ("ct", "xray", "eeg", "ehr")
 FACTORS = ("size", "build", "age", "rhythm")
 INFORMATIVE_COLUMNS = 3
+LATER = ("distractor", "proxy")
 RENDERING = 1  # raised whenever the same settings would give other files
 
 
@@ -69,6 +70,11 @@ class SyntheticSettings:
     eeg_rate_hz : int
     window_seconds : int
         Length of one of the three EEG windows, s.
+    distractor : bool
+        Every CT has a second lesion, like the first and on the other side, whose contrast says nothing of the label.
+    proxy : float
+        Correlation, in either class, of a further laboratory column, ``procalcitonin``, with ``crp``; 0
+        for a table without it.
 
     Raises
     ------
@@ -104,6 +110,8 @@ class SyntheticSettings:
     xray_size: int = 128
     eeg_rate_hz: int = 128
     window_seconds: int = 10
+    distractor: bool = False
+    proxy: float = 0.0
 
     def __post_init__(self) -> None:
         tests = {
@@ -125,6 +133,8 @@ class SyntheticSettings:
             "xray_size at least 32": self.xray_size >= 32,
             "eeg_rate_hz at least 64": self.eeg_rate_hz >= 64,
             "window_seconds at least 2": self.window_seconds >= 2,
+            "proxy within [0, 1)": 0 <= self.proxy < 1,
+            "distractor and proxy with level files only": self.level == "files" or not (self.distractor or self.proxy),
             "xor without site shift and with mechanism MCAR": not self.xor
             or (self.site_shift == 0 and self.mechanism == "MCAR"),
         }
@@ -135,8 +145,14 @@ class SyntheticSettings:
     @property
     def identity(self) -> str:
         """First 12 hex digits of the SHA-256 of the settings and of the rendering's version."""
-        text = json.dumps({**asdict(self), "rendering": RENDERING}, sort_keys=True)
+        text = json.dumps({**self.said, "rendering": RENDERING}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Every setting by name; what was added later only where it is used, so that older cohorts keep their name."""
+        later = {field.name: field.default for field in fields(self) if field.name in LATER}
+        return {key: value for key, value in asdict(self).items() if key not in later or value != later[key]}
 
     @property
     def missing(self) -> tuple[float, ...]:

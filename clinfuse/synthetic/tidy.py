@@ -10,7 +10,7 @@ import pandas as pd
 from clinfuse.synthetic.latent import Latents
 from clinfuse.synthetic.layout import Layout
 from clinfuse.synthetic.render_eeg import WINDOWS
-from clinfuse.synthetic.render_labs import COLUMNS, WARDS, LabColumn, age_of, lab_table, sex_of
+from clinfuse.synthetic.render_labs import WARDS, LabColumn, age_of, columns_of, lab_table, sex_of
 from clinfuse.synthetic.settings import MODALITIES, SyntheticSettings
 
 LABELS = ("no finding", "finding")
@@ -116,7 +116,7 @@ def _mm(extent: float, count: int) -> str:
 
 def _contract(settings: SyntheticSettings) -> str:
     grids = grid_lines(settings)
-    columns = "".join(f"columns.{column.name} = {column_line(column)}\n" for column in COLUMNS)
+    columns = "".join(f"columns.{column.name} = {column_line(column)}\n" for column in columns_of(settings))
     return f"""# A synthetic cohort in the tidy form. What is predicted, and where each source lies.
 
 [tables]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -18,7 +18,7 @@ from clinfuse.synthetic.ceiling import expected_auroc, realised_auroc
 from clinfuse.synthetic.latent import Latents, draw_latents
 from clinfuse.synthetic.layout import Layout
 from clinfuse.synthetic.oracle import OracleScores, read_evidence
-from clinfuse.synthetic.planted import Planted, planted
+from clinfuse.synthetic.planted import Planted, distractor, planted
 from clinfuse.synthetic.render_labs import INFORMATIVE
 from clinfuse.synthetic.settings import FACTORS, MODALITIES, SyntheticSettings
 
@@ -167,6 +167,14 @@ class Truth:
         """Where the signal of a record was planted in its prepared input, bool in the shape of ``modality``."""
         return self.planted(record_id, modality.name).mask(modality)
 
+    def distractor_mask(self, record_id: str, modality: Modality) -> np.ndarray:
+        """Where the CT of a record shows a lesion that says nothing, bool in the shape of ``modality``; all False
+        where there is none.
+        """
+        if not self.settings.distractor:
+            return np.zeros(modality.shape, dtype=bool)
+        return distractor(self.settings, int(self.rows([record_id])[0])).mask(modality)
+
 
 def truth_of(settings: SyntheticSettings) -> Truth:
     """Give the truth of a cohort that was made as arrays.
@@ -248,7 +256,7 @@ def read_truth(folder: Path) -> Truth:
 
 def write_identity(folder: Path, settings: SyntheticSettings) -> None:
     """Write which cohort a folder is going to hold, before anything else is written."""
-    said = {"identity": settings.identity, "settings": asdict(settings)}
+    said = {"identity": settings.identity, "settings": settings.said}
     _write_json(Path(folder) / _FOLDER / _SETTINGS, said)
 
 
