@@ -10,6 +10,7 @@ import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError
+from clinfuse.evaluation.calls import Threshold, called
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.subgroups.groups import grouping
 from clinfuse.evaluation.subgroups.suppression import People, Suppression
@@ -74,8 +75,8 @@ class Errors:
     Parameters
     ----------
     model, positive : str
-    threshold : float
-        Probability from which on a record is called.
+    threshold : float or FoldThresholds
+        Probability from which on a record is called, or what the models of the folds learned for that.
     groups : tuple of ErrorGroup
         All records first.
     wrong : tuple of WrongRecord
@@ -84,7 +85,7 @@ class Errors:
 
     model: str
     positive: str
-    threshold: float
+    threshold: Threshold
     groups: tuple[ErrorGroup, ...]
     wrong: tuple[WrongRecord, ...]
 
@@ -95,7 +96,7 @@ def find_errors(
     columns: Sequence[str] = (),
     *,
     bands: Mapping[str, Sequence[float]] | None = None,
-    threshold: float = 0.5,
+    threshold: Threshold = 0.5,
 ) -> Errors:
     """Find the errors of one binary model on records of the first repeat.
 
@@ -109,12 +110,12 @@ def find_errors(
         Declared attributes, or ``"site"``. Which of their groups are shown is decided as in the tables of subgroups.
     bands : mapping of str to sequence of float, optional
         As of `clinfuse.subgroups`.
-    threshold : float
+    threshold : float or FoldThresholds
 
     Raises
     ------
     DataError
-        ``ERRORS_TASK``: not one positive class.
+        ``ERRORS_TASK``: not one positive class. ``CALLS_FOLD``: a fold without a threshold.
     ConfigError
         What `clinfuse.evaluation.subgroups.groups.grouping` raises.
 
@@ -142,21 +143,21 @@ def find_errors(
         np.flatnonzero((predictions.y_true >= 0) & (predictions.repeat == predictions.repeat.min()))
     )
     risk, truth = held.probabilities[:, 1], held.y_true == 1
-    called = risk >= threshold
-    sure = np.where(called, risk, 1 - risk)
+    call = called(held, threshold)
+    sure = np.where(call, risk, 1 - risk)
     row_of = {key: row for row, key in enumerate(np.asarray(cohort.keys).tolist())}
     seen = cohort[np.array([row_of[key] for key in held.record.tolist()])]
     guard = Suppression(People(held.patient, truth))
-    found = [_group("", "all records", truth, called, np.ones(len(held), dtype=bool))]
+    found = [_group("", "all records", truth, call, np.ones(len(held), dtype=bool))]
     for column in columns:
         one = grouping(seen, column, edges=(bands or {}).get(column, ()))
         shown = guard.shown(one.codes, len(one.levels))
-        found += _column(column, one.levels, one.codes, truth, called, shown)
+        found += _column(column, one.levels, one.codes, truth, call, shown)
     patterns, codes = np.unique(held.present, axis=0, return_inverse=True)
     names = [" + ".join(np.asarray(held.modalities)[has]) or "none" for has in patterns]
-    found += _column(PRESENT, names, codes.ravel(), truth, called)
-    found += _column(CONFIDENCE, _WORDS, np.searchsorted(_EDGES, sure, side="right"), truth, called)
-    wrong = np.flatnonzero(called != truth)
+    found += _column(PRESENT, names, codes.ravel(), truth, call)
+    found += _column(CONFIDENCE, _WORDS, np.searchsorted(_EDGES, sure, side="right"), truth, call)
+    wrong = np.flatnonzero(call != truth)
     wrong = wrong[np.lexsort((held.record[wrong], -sure[wrong]))]
     listed = tuple(WrongRecord(str(held.record[row]), bool(truth[row]), float(risk[row])) for row in wrong)
     return Errors(held.models[0], held.classes[-1], threshold, _masked(found), listed)
@@ -165,9 +166,9 @@ def find_errors(
 _Counts = tuple[str, str, tuple[int, int, int, int], bool]
 
 
-def _group(column: str, name: str, truth: np.ndarray, called: np.ndarray, here: np.ndarray) -> _Counts:
+def _group(column: str, name: str, truth: np.ndarray, call: np.ndarray, here: np.ndarray) -> _Counts:
     positive, negative = here & truth, here & ~truth
-    counts = (int(positive.sum()), int((positive & ~called).sum()), int(negative.sum()), int((negative & called).sum()))
+    counts = (int(positive.sum()), int((positive & ~call).sum()), int(negative.sum()), int((negative & call).sum()))
     return column, name, counts, True
 
 
@@ -176,14 +177,14 @@ def _column(
     names: Sequence[str],
     codes: np.ndarray,
     truth: np.ndarray,
-    called: np.ndarray,
+    call: np.ndarray,
     shown: Sequence[bool] | None = None,
 ) -> list[_Counts]:
     found = []
     for code, name in enumerate(names):
         here = codes == code
         if here.any():
-            counts = _group(column, name, truth, called, here)
+            counts = _group(column, name, truth, call, here)
             found.append((*counts[:3], shown is None or shown[code]))
     return found
 

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from clinfuse.report.html import percent, render, write_text
+from clinfuse.report.calling import called_from
+from clinfuse.report.html import render, write_text
 from clinfuse.report.tables import Frame
 
 _MOST = 200
@@ -49,7 +50,7 @@ def errors_page(errors: Any, *, pages: Collection[str] = (), title: str = "") ->
         title=title or "Where does the model err?",
         errors=errors,
         whole=whole,
-        threshold=percent(errors.threshold),
+        called=called_from(errors.threshold),
         tables=[(name, Frame(_COLUMNS, tuple(_row(g) for g in groups if g.column == name))) for name in columns],
         lists=[
             (heading, wrong[:_MOST], max(0, len(wrong) - _MOST))

@@ -146,8 +146,12 @@ def _metrics(artefacts: Artefacts) -> Iterator[str]:
     named = [name for metric, name in METRIC_NAMES.items() if metric in found]
     if named:
         yield f"Measured: {', '.join(named)}; each with a 95 % interval where patients are drawn, not records."
-    threshold = artefacts.value("run.json", "config", "report", "threshold")
-    if isinstance(threshold, float):
+    asked = artefacts.value("run.json", "config", "report") or {}
+    threshold, specificity = asked.get("threshold"), asked.get("specificity")
+    if isinstance(specificity, float):
+        learned = f"learned in inner folds for a specificity of {percent(specificity)}"
+        yield f"Decisions, where they are counted, are taken from the threshold of each fold's model on, {learned}."
+    elif isinstance(threshold, float):
         yield f"Decisions, where they are counted, are taken from a probability of {percent(threshold)} on."
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from clinfuse.report import figures
+from clinfuse.report.calling import called_from
 from clinfuse.report.canvas import Picture
-from clinfuse.report.html import percent
 from clinfuse.report.tables import Frame, frame_of
 from clinfuse.report.typeset import true_minus
 
@@ -38,7 +38,7 @@ def group_sections(found: Sequence[Any]) -> tuple[GroupSection, ...]:
         GroupSection(
             one.model,
             f"Held-out records of groups that may be shown; AUROC with 95 % patient-bootstrap intervals. Sensitivity "
-            f"and specificity, under Tables, call {one.positive} from a probability of {percent(one.threshold)} on.",
+            f"and specificity, under Tables, are of records called {called_from(one.threshold)}.",
             tuple(_forest(one, name) for name in dict.fromkeys(group.column for group in one.groups[1:])),
             tuple(true_minus(line) for line in one.sentences),
         )

@@ -14,6 +14,7 @@ from clinfuse.evaluation.characteristics import characteristics
 from clinfuse.evaluation.wrong_calls import find_errors
 from clinfuse.report.artefacts import Artefacts
 from clinfuse.report.beside import Beside
+from clinfuse.report.calling import called_from
 from clinfuse.report.checklists import write_checklists
 from clinfuse.report.errors import write_errors_report
 from clinfuse.report.html import write_text
@@ -67,7 +68,7 @@ def write_documents(outcome: Outcome, work: Work) -> Beside:
         outcome.comparison,
         run.path / FIGURES,
         forms=work.study.report.figures,
-        threshold=work.study.report.threshold,
+        threshold=outcome.threshold,
         seed=work.study.seed,
     )
     text = methods_document(Artefacts(run.path))
@@ -118,7 +119,7 @@ def write_errors(outcome: Outcome, work: Work) -> None:
         return
     asked, run = work.study.report, work.run
     held = outcome.comparison[work.study.primary].predictions
-    found = find_errors(held, work.cohort, asked.subgroups, bands=asked.bands, threshold=asked.threshold)
+    found = find_errors(held, work.cohort, asked.subgroups, bands=asked.bands, threshold=outcome.threshold)
     pages = [file.stem for file in sorted(run.patients.glob("R-*.html"))]
     write_errors_report(found, run.path / ERRORS, pages=pages, title=asked.title)
 
@@ -161,7 +162,8 @@ def run_tables(outcome: Outcome, work: Work) -> dict[str, tuple[pd.DataFrame, st
     if outcome.rates.curves:
         found["rates"] = (outcome.rates.table(), "Every model as sources go missing at random.", INTERVALS)
     for one in outcome.subgroups:
-        found["subgroups"] = (one.table(), f"{primary}, held-out records in groups of patients.", INTERVALS)
+        words = f"{primary}, held-out records in groups of patients, called {called_from(one.threshold)}."
+        found["subgroups"] = (one.table(), words, INTERVALS)
         found["subgroup_gaps"] = (one.gap_table(), f"{primary}, differences between groups of patients.", INTERVALS)
     return found | _inside(outcome, primary)
 

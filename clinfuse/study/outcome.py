@@ -16,7 +16,13 @@ from clinfuse.errors import ConfigError
 from clinfuse.evaluation.audit.checks import audit
 from clinfuse.evaluation.audit.finding import Audit
 from clinfuse.evaluation.calibration.conformal import ConformalSets, conformal_sets
-from clinfuse.evaluation.calibration.operating import OperatingPoint, operating_points
+from clinfuse.evaluation.calibration.operating import (
+    OperatingPoint,
+    fold_thresholds,
+    learned_inside,
+    operating_points,
+)
+from clinfuse.evaluation.calls import Threshold
 from clinfuse.evaluation.compare import CHOSEN_INSIDE, Comparison, compare
 from clinfuse.evaluation.diagnosis.diagnose import Diagnosis, diagnose
 from clinfuse.evaluation.predictions import Predictions
@@ -65,6 +71,8 @@ class Outcome:
         Of the declared model; none where the study does not ask for them.
     visits : tuple of DataFrame
         One, of every model on the records that stand for their patients; none where all do.
+    threshold : float or FoldThresholds
+        From what on the declared model calls a record.
     """
 
     run: RunFolder
@@ -77,6 +85,7 @@ class Outcome:
     operating: tuple[OperatingPoint, ...] = ()
     conformal: tuple[ConformalSets, ...] = ()
     visits: tuple[pd.DataFrame, ...] = ()
+    threshold: Threshold = 0.5
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -223,9 +232,10 @@ def _finish(work: Work, audited: Audit) -> Outcome:
     asked = "subsets" in work.study.missing.report
     withheld = robustness(declared, work.cohort, seed=work.study.seed) if asked else Robustness(declared.name, ())
     rates = _rates(work, comparison)
-    groups = _groups(work, comparison)
+    threshold = _threshold(work, comparison)
+    groups = _groups(work, comparison, threshold)
     inside = _operating(work, comparison), _conformal(work, comparison), _visits(work, comparison)
-    outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison), rates, groups, *inside)
+    outcome = Outcome(work.run, comparison, withheld, audited, diagnosed(comparison), rates, groups, *inside, threshold)
     write_json(work.run.path / "metrics.json", outcome.metrics)
     write_json(work.run.path / "diagnosis.json", [one.as_dict() for one in outcome.diagnoses])
     written = write_documents(outcome, work)
@@ -269,12 +279,19 @@ def _rates(work: Work, comparison: Comparison) -> DropRates:
     return drop_rates(comparison.models, seed=work.study.seed)
 
 
-def _groups(work: Work, comparison: Comparison) -> tuple[Subgroups, ...]:
+def _threshold(work: Work, comparison: Comparison) -> Threshold:
+    asked, declared = work.study.report, comparison[work.study.primary]
+    if asked.specificity is None or not learned_inside(declared):
+        return asked.threshold
+    return fold_thresholds(declared, asked.specificity)
+
+
+def _groups(work: Work, comparison: Comparison, threshold: Threshold) -> tuple[Subgroups, ...]:
     asked = work.study.report
     if not asked.subgroups:
         return ()
     held = comparison[work.study.primary].predictions
-    more: dict[str, Any] = {"bands": asked.bands, "threshold": asked.threshold, "seed": work.study.seed}
+    more: dict[str, Any] = {"bands": asked.bands, "threshold": threshold, "seed": work.study.seed}
     return (subgroups(held, work.cohort, asked.subgroups, **more),)
 
 

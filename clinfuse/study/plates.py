@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clinfuse.evaluation.calls import FoldThresholds, Threshold, called
 from clinfuse.evaluation.compare import Comparison
 from clinfuse.evaluation.measures.curves import (
     calibration_curve,
@@ -31,7 +32,7 @@ _DRAWS = 500
 
 
 def write_run_plates(
-    comparison: Comparison, folder: Path, *, forms: Collection[str], threshold: float, seed: int
+    comparison: Comparison, folder: Path, *, forms: Collection[str], threshold: Threshold, seed: int
 ) -> tuple[Path, ...]:
     """Write the figures of a run, and take away those that were there before.
 
@@ -42,8 +43,8 @@ def write_run_plates(
         Of the figures.
     forms : collection of str
         ``"png"``, ``"svg"``, ``"pdf"``; none writes nothing.
-    threshold : float
-        Probability from which on a record is called positive.
+    threshold : float or FoldThresholds
+        Probability from which on a record is called positive, or what each fold's model learned for that.
     seed : int
         Of the bands.
 
@@ -57,7 +58,7 @@ def write_run_plates(
     return write_plates(run_plates(comparison, threshold=threshold, seed=seed), folder, forms=forms) if forms else ()
 
 
-def run_plates(comparison: Comparison, *, threshold: float, seed: int) -> tuple[Plate, ...]:
+def run_plates(comparison: Comparison, *, threshold: Threshold, seed: int) -> tuple[Plate, ...]:
     """Give the figures that the predictions of a run allow: curves where there is one positive class."""
     held = known(comparison[comparison.primary].predictions)
     plates = list(_curves(comparison, held, seed)) if held.task == "binary" else []
@@ -120,12 +121,18 @@ def _decided(held: Predictions, seed: int | None) -> Any:
     return decision_curve(one.y_true, one.probabilities[:, -1], thresholds=_THRESHOLDS, **band)
 
 
-def _confusion(held: Predictions, name: str, threshold: float) -> Plate:
+def _confusion(held: Predictions, name: str, threshold: Threshold) -> Plate:
     if held.task == "binary":
-        matrix = confusion_matrix(held.y_true, held.probabilities[:, -1], threshold=threshold)
-        return confusion_plate(matrix, held.classes, name=name, how=f"from {percent(threshold)} on")
+        matrix = confusion_matrix(held.y_true, called(held, threshold).astype(np.int64))
+        return confusion_plate(matrix, held.classes, name=name, how=_how(threshold))
     matrix = confusion_matrix(held.y_true, held.probabilities)
     return confusion_plate(matrix, held.classes, name=name, how="the most probable class")
+
+
+def _how(threshold: Threshold) -> str:
+    if isinstance(threshold, FoldThresholds):
+        return f"for a specificity of {percent(threshold.specificity)}"
+    return f"from {percent(threshold)} on"
 
 
 def _forest(comparison: Comparison) -> Plate:

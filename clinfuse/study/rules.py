@@ -49,6 +49,12 @@ def check_study(study: Study) -> None:
     if study.report.prevalence is not None and study.report.specificity is None:
         rule, remedy = "prevalence beside the specificity that models are judged at", "Write specificity = 0.90."
         _refuse_both("report.prevalence", rule, "no specificity", remedy)
+    if study.report.specificity is not None and "threshold" in study.report.model_fields_set:
+        rule, remedy = (
+            "either a threshold, or a specificity that inner folds learn thresholds for",
+            "Remove one of them.",
+        )
+        _refuse_both("report.threshold", rule, "both", remedy)
     for column in study.report.bands:
         check_name(column, study.report.subgroups, f"report.bands.{column}", "a column of report.subgroups")
     if "observed" not in study.missing.report:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError
+from clinfuse.evaluation.calls import FoldThreshold, FoldThresholds
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.wrong_calls import CONFIDENCE, HELD_BACK, PRESENT, find_errors, shown_counts
 
@@ -73,6 +77,17 @@ def test_another_threshold_calls_others(cohort: Cohort) -> None:
     found = find_errors(predicted(cohort, risks(cohort)), cohort, threshold=0.3)
     assert (found.groups[0].missed, found.groups[0].alarms) == ("0", "7")
     assert "under 50 %" in [one.group for one in found.groups if one.column == CONFIDENCE]
+
+
+def test_every_fold_calls_by_the_threshold_of_its_own_model(cohort: Cohort) -> None:
+    held = replace(predicted(cohort, risks(cohort)), fold=np.repeat([0, 1], N // 2))
+    learned = FoldThresholds(0.9, (FoldThreshold(0, 0, special.logit(0.3)), FoldThreshold(0, 1, special.logit(0.96))))
+    found = find_errors(held, cohort, threshold=learned)
+    # The ten ill of low risk are in the first fold; in the second nobody reaches the threshold.
+    assert (found.groups[0].missed, found.groups[0].alarms) == ("30", "0")
+    assert learned.probabilities == pytest.approx((0.3, 0.96))
+    with pytest.raises(DataError, match="CALLS_FOLD"):
+        find_errors(held, cohort, threshold=FoldThresholds(0.9, learned.folds[:1]))
 
 
 def test_groups_by_column_presence_and_confidence(cohort: Cohort) -> None:

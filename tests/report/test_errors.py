@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from clinfuse.evaluation.calls import FoldThreshold, FoldThresholds
 from clinfuse.evaluation.wrong_calls import ErrorGroup, Errors, WrongRecord
 from clinfuse.report.errors import errors_page, write_errors_report
 
@@ -27,6 +29,13 @@ def test_counts_groups_and_records_are_told(read) -> None:
     assert "small held back" in found.words
     assert found.values("a", "href") == ["report.html", "patients/R-BBBBBBBBBB.html"]
     assert "R-AAAAAAAAAA 95" in found.words
+
+
+def test_what_calls_a_record_is_said(read) -> None:
+    assert "called from a probability of 50 % on" in read(errors_page(FOUND)).words.replace("\u00a0", " ")
+    folds = (FoldThreshold(0, 0, -1.0), FoldThreshold(0, 1, 0.0))
+    words = read(errors_page(replace(FOUND, threshold=FoldThresholds(0.9, folds)))).words.replace("\u00a0", " ")
+    assert "fold's model on, learned in inner folds for a specificity of 90 % (a probability of 27 % to 50 %)" in words
 
 
 def test_the_page_has_the_policy_of_every_page_and_loads_nothing(read) -> None:

@@ -117,6 +117,7 @@ def test_every_training_setting_is_a_training_option() -> None:
         ({"report": {"specificity": 1.0}}, "CONFIG_VALUE", "report.specificity", "Correct the value"),
         ({"report": {"bands": {"age": [50.0]}}}, "CONFIG_NAME", "report.bands.age", "Known here"),
         ({"report": {"threshold": 1.0}}, "CONFIG_VALUE", "report.threshold", "Correct the value"),
+        ({"report": {"threshold": 0.5, "specificity": 0.9}}, "CONFIG_CONFLICT", "report.threshold", "Remove one"),
         ({"missing": {"report": ["rates"]}}, "CONFIG_VALUE", "missing.report", 'Add "observed"'),
         ({"missing": {"report": ["subsets"]}}, "CONFIG_VALUE", "missing.report", 'Add "observed"'),
         ({"missing": {"report": []}}, "CONFIG_VALUE", "missing.report", 'Add "observed"'),

@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from clinfuse.errors import ConfigError, DataError, LockedError, StorageError, TrainingError
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.running.lock import locked
+from clinfuse.evaluation.wrong_calls import shown_counts
 from clinfuse.study.config import load_study
 from clinfuse.study.folder import RunFolder, describe, settle
 from clinfuse.study.outcome import explain_records, finish, picks, read_comparison
@@ -108,13 +110,22 @@ def test_subsets_are_reported_where_they_are_asked_for(study_file: Path) -> None
 
 def test_a_declared_specificity_is_judged_with_thresholds_from_inner_folds(study_file: Path) -> None:
     study = load_study(study_file)
-    written = {"specificity": 0.8, "prevalence": 0.2, "conformal": 0.8, "visit_weights": True}
+    written = {"specificity": 0.8, "prevalence": 0.2, "conformal": 0.8, "visit_weights": True, "figures": ("svg",)}
     asked = study.report.model_copy(update=written)
     work = prepare(study.model_copy(update={"report": asked}))
     settle(work.run, describe(work.study, work.run, work.cohort.fingerprint), touched=work.touched, agreed=False)
     list(work.do())
     found = finish(work)
     assert {one.model for one in found.operating} == {"labs", "signs", "late", "early"}
+    (late,) = (one for one in found.operating if one.model == "late")
+    alarms, _, _, missed = late.confusion
+    errors = (work.run.path / "errors.html").read_text(encoding="utf-8")
+    assert "learned in inner folds for a specificity of 80" in errors
+    assert f"<b>{escape(shown_counts([missed])[0])}</b> of" in errors
+    assert f"<b>{escape(shown_counts([alarms])[0])}</b> of" in errors
+    confusion = (work.run.path / "figures" / "confusion-85mm.svg").read_text(encoding="utf-8")
+    assert "for a specificity of 80" in confusion
+    assert "of each fold's model on" in (work.run.path / "reporting" / "model_card.md").read_text(encoding="utf-8")
     text = (work.run.tables / "specificity.csv").read_text(encoding="utf-8")
     assert "specificity observed" in text
     assert "of calling all" in text

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from clinfuse.errors import DataError
+from clinfuse.evaluation.calls import FoldThreshold, FoldThresholds
 from clinfuse.evaluation.crossval import CrossValidation
 from clinfuse.evaluation.measures.benefit import net_benefit_treat_all
 from clinfuse.evaluation.predictions import Predictions
@@ -102,11 +103,12 @@ def operating_points(
             found="another",
             remedy="Correct it.",
         )
-    kept = {n: cv for n, cv in models.items() if cv.predictions.task == "binary" and _learned_inside(cv)}
+    kept = {n: cv for n, cv in models.items() if cv.predictions.task == "binary" and learned_inside(cv)}
     return tuple(_point(cv, specificity, prevalence, seed) for cv in kept.values())
 
 
-def _learned_inside(cv: CrossValidation) -> bool:
+def learned_inside(cv: CrossValidation) -> bool:
+    """Say whether a model keeps what it said of training patients in inner folds, which thresholds are learned from."""
     return isinstance(settled(next(iter(cv.classifiers.values()))), Calibrated)
 
 
@@ -117,20 +119,24 @@ def held_out_of(cv: CrossValidation) -> Predictions:
     return every.rows(np.asarray(every.present[:, columns].any(1) | cv.multimodal))
 
 
-def row_thresholds(cv: CrossValidation, held: Predictions, aims: Mapping[str, float]) -> dict[str, np.ndarray]:
-    """Give the threshold of each row's fold, float64 (rows,), by aim."""
-    found = {aim: np.zeros(len(held)) for aim in aims}
+def fold_thresholds(cv: CrossValidation, specificity: float) -> FoldThresholds:
+    """Give the threshold of every fold of a binary model that has `learned_inside`.
+
+    Raises
+    ------
+    ConfigError
+        ``THRESHOLD_AIM``.
+    """
+    found = []
     for (repeat, fold), one in cv.classifiers.items():
-        classifier = settled(one)
-        rows = (held.repeat == repeat) & (held.fold == fold)
-        for aim, value in learned_thresholds(classifier.unseen_, aims).items():
-            found[aim][rows] = value[0]
-    return found
+        learned = learned_thresholds(settled(one).unseen_, {"specificity": specificity})
+        found.append(FoldThreshold(int(repeat), int(fold), float(learned["specificity"][0])))
+    return FoldThresholds(specificity, tuple(found))
 
 
 def _point(cv: CrossValidation, asked: float, prevalence: float, seed: int) -> OperatingPoint:
     held = held_out_of(cv)
-    limits = row_thresholds(cv, held, {"specificity": asked})["specificity"]
+    limits = fold_thresholds(cv, asked).of(held)
     rates = {name: statistic(name, held.y_true, held.scores, threshold=limits) for name in _RATES.values()}
     drawn = metric_draws("auroc", held, seed=seed)
     found = {word: drawn.estimate(rates[name]) for word, name in _RATES.items()}

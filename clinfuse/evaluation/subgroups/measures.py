@@ -55,14 +55,14 @@ class Draws:
     ----------
     predictions : Predictions
         Of one model, binary, with known labels.
-    threshold : float
-        Records of at least this probability are called positive.
+    called : ndarray of bool, (rows,)
+        Which of them are called positive.
     seed, draws : int
     """
 
-    def __init__(self, predictions: Predictions, *, threshold: float, seed: int, draws: int = DRAWS) -> None:
+    def __init__(self, predictions: Predictions, called: np.ndarray, *, seed: int, draws: int = DRAWS) -> None:
         self._predictions = predictions
-        self._threshold = threshold
+        self._called = called
         # Patients with and without events are drawn separately for what does not move with the prevalence.
         stratified = metric_draws("auroc", predictions, seed=seed, draws=draws)
         free = metric_draws("brier", predictions, seed=seed, draws=draws)
@@ -74,7 +74,7 @@ class Draws:
         """Give every measure of some rows, bool (rows,), that has a value in most draws."""
         part = self._predictions.rows(rows)
         found = {}
-        for name, measure in self._statistics(part).items():
+        for name, measure in self._statistics(part, self._called[rows]).items():
             value = float(measure(np.ones((1, len(part))))[0])
             among = restricted(measure, rows)
             drawn = self._resampling[name].draws(among)
@@ -82,8 +82,8 @@ class Draws:
                 found[name] = self._with_interval(name, part, among, drawn)
         return found
 
-    def _statistics(self, part: Predictions) -> dict[str, Statistic]:
-        called, event = part.probabilities[:, 1] >= self._threshold, part.y_true == 1
+    def _statistics(self, part: Predictions, called: np.ndarray) -> dict[str, Statistic]:
+        event = part.y_true == 1
         found = {
             "sensitivity": weighted_share(called.astype(np.float64), event),
             "specificity": weighted_share((~called).astype(np.float64), ~event),

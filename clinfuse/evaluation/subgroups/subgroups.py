@@ -12,6 +12,7 @@ import pandas as pd
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
+from clinfuse.evaluation.calls import FoldThresholds, Threshold, called
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import counts
 from clinfuse.evaluation.statistics.intervals import DRAWS, Estimate
@@ -86,8 +87,8 @@ class Subgroups:
     Parameters
     ----------
     model, positive : str
-    threshold : float
-        Records of at least this probability count as called positive.
+    threshold : float or FoldThresholds
+        Probability from which on records count as called positive, or what the models of the folds learned for that.
     groups : tuple of Group
         Everyone first, then those that may be shown, in order.
     hidden : tuple of (str, str)
@@ -98,7 +99,7 @@ class Subgroups:
 
     model: str
     positive: str
-    threshold: float
+    threshold: Threshold
     groups: tuple[Group, ...]
     hidden: tuple[tuple[str, str], ...]
     gaps: tuple[Gap, ...]
@@ -183,7 +184,7 @@ def subgroups(
     columns: Sequence[str] = ("sex", "age", "site"),
     *,
     bands: Mapping[str, Sequence[float]] | None = None,
-    threshold: float = THRESHOLD,
+    threshold: Threshold = THRESHOLD,
     seed: int = 0,
     draws: int = DRAWS,
 ) -> Subgroups:
@@ -200,8 +201,9 @@ def subgroups(
     bands : mapping of str to sequence of float, optional
         For columns of numbers the lower edges of all bands but the first; ages have bands of their own, and are never
         split above 90.
-    threshold : float
-        Probability from which on a record counts as called positive; declare it before results are seen.
+    threshold : float or FoldThresholds
+        Probability from which on a record counts as called positive; declare it before results are seen. Or the
+        thresholds of the folds, of `clinfuse.evaluation.calibration.operating.fold_thresholds`.
     seed, draws : int
         Of the patient-cluster bootstrap, which draws the same patients for every group.
 
@@ -216,7 +218,8 @@ def subgroups(
     ConfigError
         ``SUBGROUP_COLUMN``, ``SUBGROUP_BANDS``, ``SUBGROUP_TASK``, ``SUBGROUP_THRESHOLD``.
     DataError
-        ``SUBGROUP_PREDICTIONS``: of several models, with something withheld, or of other records.
+        ``SUBGROUP_PREDICTIONS``: of several models, with something withheld, or of other records. ``CALLS_FOLD``: a
+        fold without a threshold.
 
     References
     ----------
@@ -235,12 +238,12 @@ def subgroups(
     [('all', 120, 60), ('F', 60, 30), ('M', 60, 30)]
     """
     check_groups(cohort, columns, bands or {})
-    if not 0 < threshold < 1:
+    if not isinstance(threshold, FoldThresholds) and not 0 < threshold < 1:
         raise ConfigError(
             "SUBGROUP_THRESHOLD", place="threshold", rule="above 0 and below 1", found="another", remedy="Correct it."
         )
     held, rows = _held(predictions, cohort)
-    drawn = Draws(held, threshold=threshold, seed=seed, draws=draws)
+    drawn = Draws(held, called(held, threshold), seed=seed, draws=draws)
     people = People(held.patient, held.y_true == 1)
     everyone = np.ones(len(held), dtype=bool)
     found = [] if people.small(everyone) else [_group(EVERYONE, EVERYONE, held, everyone, drawn.measured(everyone))]

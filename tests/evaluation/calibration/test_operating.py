@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 
 from clinfuse.errors import DataError
-from clinfuse.evaluation.calibration.operating import operating_points, operating_table, row_thresholds
+from clinfuse.evaluation.calibration.operating import (
+    fold_thresholds,
+    held_out_of,
+    operating_points,
+    operating_table,
+)
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.metrics import predictive_values
+from clinfuse.evaluation.subgroups.subgroups import subgroups
 from clinfuse.training.calibrated import Calibrated
 from clinfuse.training.unimodal import Unimodal
 
@@ -51,12 +57,23 @@ def test_the_table_is_counted_by_hand(crossed):
 
 def test_the_threshold_is_that_of_training_patients_alone(crossed):
     cv = crossed["m0"]
-    every = row_thresholds(cv, cv.predictions, {"specificity": 0.8})["specificity"]
+    every = fold_thresholds(cv, 0.8).of(cv.predictions)
     for fold in (0, 1):
         (limit,) = np.unique(every[cv.predictions.fold == fold])
         assert limit == cv.classifiers[0, fold].thresholds_["specificity"][0]
         scores = cv.predictions.scores[(cv.predictions.fold == fold) & (cv.predictions.y_true == 0)]
         assert not np.isin(np.nextafter(limit, -np.inf), scores)
+
+
+def test_groups_are_called_by_the_same_thresholds(crossed):
+    cv = crossed["m0"]
+    (point,) = operating_points({"m0": cv}, 0.8)
+    held = held_out_of(cv)
+    everyone = subgroups(held, cv.cohort, [], threshold=fold_thresholds(cv, 0.8), draws=50).groups[0]
+    for name in ("sensitivity", "specificity"):
+        assert everyone.estimates[name].value == pytest.approx(point.estimates[name].value)
+    fixed = subgroups(held, cv.cohort, [], draws=50).groups[0]
+    assert fixed.estimates["specificity"].value != pytest.approx(point.estimates["specificity"].value)
 
 
 def test_without_a_prevalence_nothing_is_said_that_needs_one(crossed):
