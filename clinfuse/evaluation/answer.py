@@ -173,7 +173,7 @@ def decide(difference: Difference, where_both: Difference, *, comparator: str, m
         Smallest gain that would matter.
     """
     verdict: Literal["yes", "no", "cannot tell"] = "cannot tell"
-    fewest = _fewest(difference.counts)
+    fewest = difference.counts.rarest
     if fewest >= FEWEST and difference.low > 0:
         verdict = "yes"
     elif fewest >= FEWEST and difference.high <= margin:
@@ -192,11 +192,6 @@ def decide(difference: Difference, where_both: Difference, *, comparator: str, m
         margin=margin,
         patients_needed=needed,
     )
-
-
-def _fewest(counts: Counts) -> int:
-    """Records of the rarer of two classes; of several classes all records, since none of them is the event."""
-    return counts.records if counts.events is None else min(counts.events, counts.records - counts.events)
 
 
 def patients_needed(difference: Difference, margin: float) -> int:

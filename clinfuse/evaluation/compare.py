@@ -224,7 +224,7 @@ class Comparison:
     def coverage(self) -> str:
         """How often intervals of such a study were seen to hold what they should, in words."""
         about, scheme = self.answer.difference.counts, self.models[self.primary].scheme
-        if scheme.validation != "folds":
+        if scheme.validation != "folds" or about.events is None:
             return UNMEASURED
         return coverage_sentence(patients=about.patients, records=about.records, repeats=scheme.repeats)
 

@@ -31,7 +31,8 @@ METRICS = (
 )
 FEWEST = 10
 _BOUND = 1e-12
-_OF_PROBABILITIES = ("brier", "scaled_brier", "log_loss", "ece", "observed_expected")
+# Probabilities of classes add up to 1: what one class has too much of, others lack, and their mean says nothing.
+_SHARED_OUT = ("calibration_intercept", "observed_expected")
 _FREE_OF_PREVALENCE = ("auroc", "calibration_slope")
 _OF_PROBABILITIES = ("brier", "scaled_brier", "log_loss", "ece", "observed_expected")
 
@@ -99,19 +100,27 @@ class Counts:
     records, patients : int
         Each record once, whatever the number of repeats.
     events : int or None
-        Records of the positive class, or with any label where there are several. None of more than two classes: no
-        class of them is the event.
+        Records of the positive class. None of more than two classes, and of several labels: none of them is the event.
     positive : str
-        The class that counts as an event, or any label; the records of every class where none does.
+        The class that counts as an event; the records of every class, or with every label, where none does.
+    each : tuple of int
+        These records, where there is no event.
     """
 
     records: int
     patients: int
     events: int | None
     positive: str
+    each: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return self.positive if self.events is None else f"{self.events} {self.positive}"
+
+    @property
+    def rarest(self) -> int:
+        """Records on the smaller side of the question; of several classes or labels the smallest of all."""
+        sides = self.each if self.events is None else (self.events,)
+        return min((min(one, self.records - one) for one in sides), default=self.records)
 
 
 def counts(predictions: Predictions) -> Counts:
@@ -119,14 +128,11 @@ def counts(predictions: Predictions) -> Counts:
     _, first = np.unique(predictions.record, return_index=True)
     truth = predictions.y_true[first]
     size = len(first), len(np.unique(predictions.patient))
-    if predictions.task == "multiclass":
-        return Counts(
-            *size, None, ", ".join(f"{int((truth == k).sum())} {c}" for k, c in enumerate(predictions.classes))
-        )
-    several = truth.ndim == 2
-    events = (truth == 1).any(1) if several else truth == 1
-    positive = f"any of {', '.join(predictions.classes)}" if several else predictions.classes[-1]
-    return Counts(*size, int(events.sum()), positive)
+    if predictions.task == "binary":
+        return Counts(*size, int((truth == 1).sum()), predictions.classes[-1])
+    which = truth == 1 if truth.ndim == 2 else truth[:, None] == np.arange(len(predictions.classes))
+    each = tuple(int(one) for one in which.sum(0))
+    return Counts(*size, None, ", ".join(f"{n} {c}" for n, c in zip(each, predictions.classes, strict=True)), each)
 
 
 def fold_codes(predictions: Predictions) -> np.ndarray:
@@ -315,7 +321,7 @@ class Reachable:
 def metric_rows(
     predictions: Predictions, *, taxonomy: str, modalities: tuple[str, ...], best: tuple[float, float], seed: int
 ) -> list[MetricRow]:
-    """Give every metric of the predictions of one model that has a value.
+    """Give every metric of the predictions of one model that has a value and an interval.
 
     Parameters
     ----------
@@ -328,13 +334,11 @@ def metric_rows(
     seed : int
         Of the bootstrap.
     """
-    about = counts(predictions)
+    about, everyone = counts(predictions), np.ones((1, len(predictions)))
+    asked = [one for one in METRICS if predictions.task != "multiclass" or one not in _SHARED_OUT]
+    asked = [one for one in asked if np.isfinite(predicted_statistic(predictions, one)(everyone)).all()]
     rows = []
-    for metric in METRICS:
-        measured = predicted_statistic(predictions, metric)
-        if not np.isfinite(measured(np.ones((1, len(predictions))))).all():
-            continue
-        found = metric_interval(predictions, metric, seed=seed)
+    for metric, found in known_intervals(predictions, asked, seed=seed).items():
         ceiling, oracle = best if metric == "auroc" else (math.nan, math.nan)
         rows.append(
             MetricRow(

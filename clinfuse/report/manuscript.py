@@ -103,6 +103,6 @@ def whom(comparison: Any) -> str:
     about = comparison.answer.difference.counts
     people = f"{about.records} records of {about.patients} patients"
     if about.events is None:
-        return f"Held-out predictions of {people}: {about.positive}; no class of them is the event."
+        return f"Held-out predictions of {people}: {about.positive}; none of them alone is the event."
     share = percent(about.events / about.records) if about.records else "–"
     return f"Positive class: {about.positive} ({about.events} events in {people}, prevalence {share})."

@@ -130,7 +130,11 @@ def _model(artefacts: Artefacts, name: str) -> str:
     if network and weights:
         return f"Alone, {name} is read by the network {network} ({weights:,} weights)."
     learner = own.get("learner")
-    return f"Alone, {name} is read by the learner {learner['learner']}." if isinstance(learner, dict) else ""
+    if not isinstance(learner, dict):
+        return ""
+    each = learner.get("each") or []
+    read = f"{each[0]['learner']}, one for each label" if each else learner["learner"]
+    return f"Alone, {name} is read by the learner {read}."
 
 
 def _innermost(state: dict[str, Any]) -> dict[str, Any]:

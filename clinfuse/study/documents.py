@@ -43,7 +43,7 @@ _CHECKED = (
 )
 _WITHHELD = f"{INTERVALS} Changes are paired: the same draws of patients for both."
 OPERATING = "Every model on held-out records, with thresholds that inner folds of the training patients gave."
-CONFORMAL = "How often prediction sets hold the truth, of held-out records; only the first line is guaranteed."
+CONFORMAL = "How often prediction sets hold the truth, of held-out records; only the lines of all are guaranteed."
 VISITS = "Every model on held-out records as patients with several visits are counted; the answer is of all records."
 # Tables that another study file may not ask for.
 _PASSING = (
@@ -76,7 +76,7 @@ def write_documents(outcome: Outcome, work: Work) -> Beside:
     texts = (("methods text", ((METHODS, METHODS),)), *_ERRORS[: work.cohort.task == "binary"], *_CHECKED)
     files = (*_table_links(work, names), *_figure_links(figures), *texts)
     inside = [(OPERATING, operating_table(outcome.operating))] if outcome.operating else []
-    inside += [(CONFORMAL, one.coverage_table()) for one in outcome.conformal]
+    inside += [(CONFORMAL, _coverages(outcome))] if outcome.conformal else []
     inside += [(VISITS, table) for table in outcome.visits]
     return {"inside": inside, "subgroups": outcome.subgroups, "methods": text.strip().split("\n\n"), "files": files}
 
@@ -175,10 +175,15 @@ def _inside(outcome: Outcome, primary: str) -> dict[str, tuple[pd.DataFrame, str
         found["specificity"] = (operating_table(outcome.operating), OPERATING, INTERVALS)
     for table in outcome.visits:
         found["visits"] = (table, VISITS, INTERVALS)
-    for sets in outcome.conformal:
-        found["conformal"] = (sets.coverage_table(), CONFORMAL, "Wilson intervals, as of independent records.")
-        found["conformal_sets"] = (sets.table(), f"{primary}, the classes in the set of each held-out record.", "")
+    if outcome.conformal:
+        found["conformal"] = (_coverages(outcome), CONFORMAL, "Wilson intervals, as of independent records.")
+        each = pd.concat([one.table() for one in outcome.conformal])
+        found["conformal_sets"] = (each, f"{primary}, the classes in the set of each held-out record.", "")
     return found
+
+
+def _coverages(outcome: Outcome) -> pd.DataFrame:
+    return pd.concat([one.coverage_table() for one in outcome.conformal])
 
 
 def write_run_tables(outcome: Outcome, work: Work) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import pandas as pd
 from clinfuse.errors import ConfigError
 from clinfuse.evaluation.audit.checks import audit
 from clinfuse.evaluation.audit.finding import Audit
-from clinfuse.evaluation.calibration.conformal import ConformalSets, conformal_sets
+from clinfuse.evaluation.calibration.conformal import ConformalSets, conformal_sets, label_sets
 from clinfuse.evaluation.calibration.operating import (
     OperatingPoint,
     fold_thresholds,
@@ -68,7 +68,7 @@ class Outcome:
     operating : tuple of OperatingPoint
         Of every model; none where the study declares no specificity.
     conformal : tuple of ConformalSets
-        Of the declared model; none where the study does not ask for them.
+        Of the declared model, one for each of several labels; none where the study does not ask for them.
     visits : tuple of DataFrame
         One, of every model on the records that stand for their patients; none where all do.
     threshold : float or FoldThresholds
@@ -315,7 +315,10 @@ def _conformal(work: Work, comparison: Comparison) -> tuple[ConformalSets, ...]:
     level = work.study.report.conformal
     if level is None:
         return ()
-    return (conformal_sets(comparison[work.study.primary], level, seed=work.study.seed),)
+    declared, seed = comparison[work.study.primary], work.study.seed
+    if work.cohort.task == "multilabel":
+        return label_sets(declared, level, seed=seed)
+    return (conformal_sets(declared, level, seed=seed),)
 
 
 def explain_records(

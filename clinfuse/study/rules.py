@@ -133,8 +133,6 @@ def check_task(study: Study, task: str) -> None:
         from clinfuse.evaluation.calibration.conformal import check_extra
 
         check_extra()
-        if task == "multilabel":
-            _refuse_both("report.conformal", "one label, of two or more classes", "several labels", "Remove the line.")
     if task != "binary" and study.report.specificity is not None:
         _refuse_both("report.specificity", "a finding that is there or not", "several classes", "Remove the line.")
 

@@ -71,7 +71,7 @@ def test_a_caption_leaves_nothing_to_guess(comparison: SimpleNamespace) -> None:
 def test_no_class_is_the_event_of_several(comparison: SimpleNamespace) -> None:
     about = Counts(240, 210, None, "100 a, 80 b, 60 c")
     comparison.answer = SimpleNamespace(difference=SimpleNamespace(counts=about))
-    assert "100 a, 80 b, 60 c; no class of them is the event" in caption(comparison, "All.", seed=0, intervals="")
+    assert "100 a, 80 b, 60 c; none of them alone is the event" in caption(comparison, "All.", seed=0, intervals="")
 
 
 def test_every_form_holds_the_same_estimates(comparison: SimpleNamespace, tmp_path) -> None:

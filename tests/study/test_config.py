@@ -168,8 +168,6 @@ def test_what_several_classes_do_not_have_is_refused() -> None:
         check_task(study, "multiclass")
     asked = parse_study(whole(report={"specificity": 0.9}))
     check_task(asked, "binary")
-    with pytest.raises(ConfigError, match=r"CONFIG_CONFLICT\] study\.report\.conformal"):
-        check_task(parse_study(whole(report={"conformal": 0.9})), "multilabel")
     with pytest.raises(ConfigError, match=r"CONFIG_CONFLICT\] study\.report\.specificity"):
         check_task(asked, "multilabel")
 

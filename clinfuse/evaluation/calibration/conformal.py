@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, final
 
@@ -62,19 +63,22 @@ class ConformalSets:
     level : float
     coverage : tuple of Coverage
         Of the first repeat: all records, every class, every pattern of presence.
+    label : str
+        That the sets are about, where there are several; else empty.
     """
 
     predictions: Predictions
     sets: np.ndarray
     level: float
     coverage: tuple[Coverage, ...]
+    label: str = ""
 
     def table(self) -> pd.DataFrame:
         """Give one row for each held-out record: key, repeat, fold and the classes in its set."""
         names = np.array(self.predictions.classes)
         texts = [", ".join(names[row]) or "none" for row in self.sets]
         columns = {name: getattr(self.predictions, name) for name in ("record", "repeat", "fold")}
-        return pd.DataFrame(columns | {"set": texts})
+        return pd.DataFrame(columns | ({"label": self.label} if self.label else {}) | {"set": texts})
 
     def coverage_table(self) -> pd.DataFrame:
         """Give one row for each group, as it is printed."""
@@ -82,6 +86,7 @@ class ConformalSets:
             [
                 {
                     "model": self.predictions.models[0],
+                    **({"label": self.label} if self.label else {}),
                     "asked": f"{self.level:.2f}",
                     "of": one.group,
                     "group": one.name,
@@ -119,7 +124,7 @@ def conformal_sets(cv: CrossValidation, level: float = 0.90, *, seed: int = 0) -
     Parameters
     ----------
     cv : CrossValidation
-        Of a `Calibrated` classifier, binary or of several classes.
+        Of a `Calibrated` classifier, binary or of several classes; see `label_sets` for several labels.
     level : float
     seed : int
         Draws one record of each patient.
@@ -137,16 +142,75 @@ def conformal_sets(cv: CrossValidation, level: float = 0.90, *, seed: int = 0) -
     Vovk, Gammerman and Shafer 2005, doi:10.1007/b106715. Sadinle, Lei and Wasserman 2019,
     doi:10.1080/01621459.2017.1395341.
     """
-    mapie = _mapie()
-    if not isinstance(next(iter(cv.classifiers.values())), Calibrated) or cv.predictions.task == "multilabel":
-        _refuse("a model that is Calibrated, with one label", "another")
+    _check(cv, level)
+    if cv.predictions.task == "multilabel":
+        _refuse("a model of one label", "several labels, which label_sets is for")
+    unseen = {fold: classifier.unseen_ for fold, classifier in cv.classifiers.items()}
+    return _learned_sets(held_out_of(cv), unseen, level, seed=seed)
+
+
+def label_sets(cv: CrossValidation, level: float = 0.90, *, seed: int = 0) -> tuple[ConformalSets, ...]:
+    """Give for each of several labels what `conformal_sets` gives: whether it is there, is not, or may be either.
+
+    Every label is a question of its own, learned from the training patients of whom it is known. The truth about one
+    label is in its set as often as asked; that it is so for all labels of a record at once is not promised.
+
+    Parameters
+    ----------
+    cv : CrossValidation
+        Of a `Calibrated` classifier of several labels.
+    level : float
+    seed : int
+
+    Raises
+    ------
+    ConfigError
+        ``CONFORMAL_EXTRA``, ``CONFORMAL_MODEL``.
+    DataError
+        ``CONFORMAL_FEW``.
+    """
+    _check(cv, level)
+    if cv.predictions.task != "multilabel":
+        _refuse("a model of several labels", "one label, which conformal_sets is for")
+    held, found = held_out_of(cv), []
+    for column, name in enumerate(held.classes):
+        unseen = {fold: _about(classifier.unseen_, column) for fold, classifier in cv.classifiers.items()}
+        log_odds, chance = held.logits[:, column], held.probabilities[:, column]
+        one = replace(
+            held,
+            y_true=held.y_true[:, column],
+            logits=np.stack([np.zeros_like(log_odds), log_odds], axis=1),
+            probabilities=np.stack([1 - chance, chance], axis=1),
+            classes=(f"not {name}", name),
+            task="binary",
+        )
+        found.append(_learned_sets(one, unseen, level, seed=seed, label=name))
+    return tuple(found)
+
+
+def _check(cv: CrossValidation, level: float) -> None:
+    _mapie()
+    if not isinstance(next(iter(cv.classifiers.values())), Calibrated):
+        _refuse("a model that is Calibrated", "another")
     if not 0 < level < 1:
         _refuse("a level above 0 and below 1", "another")
-    held = held_out_of(cv)
+
+
+def _about(unseen: Unseen, column: int) -> Unseen:
+    """What was said of one label, for the records of which it is known."""
+    log_odds, labels = unseen.logits[:, column], unseen.labels[:, column]
+    pair = np.stack([np.zeros_like(log_odds), log_odds], axis=1)
+    return replace(unseen, logits=pair, labels=labels).rows(np.flatnonzero(labels >= 0))
+
+
+def _learned_sets(
+    held: Predictions, unseen: Mapping[tuple[int, int], Unseen], level: float, *, seed: int, label: str = ""
+) -> ConformalSets:
+    mapie = _mapie()
     sets = np.zeros(held.probabilities.shape, dtype=bool)
-    for (repeat, fold), classifier in cv.classifiers.items():
+    for (repeat, fold), one in unseen.items():
         rows = np.flatnonzero((held.repeat == repeat) & (held.fold == fold))
-        learned = _one_each(classifier.unseen_, seed)
+        learned = _one_each(one, seed)
         if len(learned) <= 1 / (1 - level) + 1e-9 or conformal_rank(len(learned), level) == math.inf:
             raise DataError(
                 "CONFORMAL_FEW",
@@ -157,7 +221,7 @@ def conformal_sets(cv: CrossValidation, level: float = 0.90, *, seed: int = 0) -
             )
         if len(rows):
             sets[rows] = _sets(mapie, learned, held.probabilities[rows], level)
-    return ConformalSets(held, sets, level, _coverage(held, sets))
+    return ConformalSets(held, sets, level, _coverage(held, sets), label)
 
 
 def check_extra() -> None:

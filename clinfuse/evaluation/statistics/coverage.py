@@ -8,7 +8,8 @@ from typing import final
 # Fewer patients than the smallest simulated study could stand for.
 FEWEST = 70
 UNMEASURED = (
-    "Intervals are nominally of 95 %; how often they hold was measured for folds of patients dealt at random only."
+    "Intervals are nominally of 95 %; how often they hold was measured for one finding and for folds of "
+    "patients dealt at random only."
 )
 
 

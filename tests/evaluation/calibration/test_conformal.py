@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import pytest
 
+from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
 from clinfuse.evaluation.calibration import conformal
-from clinfuse.evaluation.calibration.conformal import conformal_rank, conformal_sets
+from clinfuse.evaluation.calibration.conformal import conformal_rank, conformal_sets, label_sets
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.training.calibrated import Calibrated
 from clinfuse.training.calibration import Unseen
@@ -57,6 +58,26 @@ def test_sets_hold_the_truth_about_as_often_as_asked(crossed):
     assert np.array_equal(conformal_sets(crossed, 0.8).sets, found.sets)
 
 
+def test_every_label_has_sets_learned_from_who_is_known(cohort_of):
+    draw = np.random.default_rng(0)
+    truth = draw.integers(0, 2, (160, 2))
+    inputs = truth[:, :1] * 2.0 + draw.normal(size=(160, 1))
+    truth[::5, 1] = -1
+    cohort = Cohort.from_arrays(
+        {"m0": inputs}, labels=truth, kinds={"m0": "ehr"}, classes=("a", "b"), task="multilabel"
+    )
+    cv = cross_validate(Calibrated(Unimodal("m0"), method="none"), cohort, folds=2)
+    first, second = label_sets(cv, 0.8)
+    assert (first.label, first.predictions.classes) == ("a", ("not a", "a"))
+    assert first.coverage[0].covered[0].value == pytest.approx(0.8, abs=0.1)
+    assert [one.records for one in (first.coverage[0], second.coverage[0])] == [160, 128]
+    # The inputs know one label only: of the other, nearly every set has to hold both.
+    assert first.coverage[0].size < 1.3 < second.coverage[0].size
+    assert list(second.table()) == ["record", "repeat", "fold", "label", "set"]
+    with pytest.raises(ConfigError, match="CONFORMAL_MODEL"):
+        conformal_sets(cv, 0.8)
+
+
 def test_small_groups_are_not_shown(crossed):
     held = crossed.predictions
     few = held.present[:, 1] == 0
@@ -71,6 +92,8 @@ def test_what_cannot_be_done_is_refused(crossed, cohort_of, monkeypatch):
         conformal_sets(crossed, 1.0)
     with pytest.raises(ConfigError, match="CONFORMAL_MODEL"):
         conformal_sets(cross_validate(Unimodal("m0"), cohort_of(40), folds=2))
+    with pytest.raises(ConfigError, match="CONFORMAL_MODEL"):
+        label_sets(crossed, 0.8)
     monkeypatch.setitem(sys.modules, "mapie.classification", None)
     with pytest.raises(ConfigError, match=r"CONFORMAL_EXTRA.*clinfuse\[conformal\]"):
         conformal_sets(crossed, 0.8)
