@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -89,6 +89,8 @@ def run(
     ] = False,
     yes: Yes = False,
     workers: Workers = 0,
+    engine: Annotated[str, typer.Option("--engine", help="local, or dask: a cluster.")] = "local",
+    address: Annotated[str, typer.Option("--address", help="Of a Dask scheduler that runs.")] = "",
     *,
     private: Private = None,
     quiet: Quiet = False,
@@ -96,9 +98,27 @@ def run(
 ) -> None:
     """Run a study, or go on with it where it was stopped."""
     from clinfuse.cli.commands import run_study
+    from clinfuse.study.engines.engine import Engine
 
     screen = Screen(quiet, as_json)
-    raise typer.Exit(run_study(study, plan=plan, short=quick, yes=yes, workers=workers, private=private, screen=screen))
+    chosen = Engine(cast(Any, engine), workers, address)
+    raise typer.Exit(run_study(study, plan=plan, short=quick, yes=yes, engine=chosen, private=private, screen=screen))
+
+
+@app.command()
+def slurm(
+    study: Annotated[Path, typer.Argument(help="A study.toml.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the scripts.")] = Path("slurm"),
+    sbatch: Annotated[list[str] | None, typer.Option("--sbatch", help="A line for Slurm, as --mem=16G.")] = None,
+    yes: Yes = False,
+    private: Private = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Start a run whose folds a Slurm cluster trains, and write the scripts for it; nothing is trained here."""
+    from clinfuse.cli.commands import run_slurm
+
+    run_slurm(study, out, sbatch or [], yes=yes, private=private, screen=Screen(quiet, as_json))
 
 
 @app.command()

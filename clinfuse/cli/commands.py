@@ -13,11 +13,13 @@ from typing import Any
 from clinfuse.cli import summary
 from clinfuse.cli.screen import Screen, ask
 from clinfuse.study.config import load_study
+from clinfuse.study.engines.array import write_array
+from clinfuse.study.engines.engine import Engine
+from clinfuse.study.engines.worker import worker_of
 from clinfuse.study.folder import RunFolder, write_whole
 from clinfuse.study.outcome import Outcome, explain_records, finish, one_way, partial_metrics, picks, read_comparison
 from clinfuse.study.plan import plan_run
-from clinfuse.study.pool import default_workers
-from clinfuse.study.run import carry_out, prepare, quick
+from clinfuse.study.run import begin, carry_out, prepare, quick
 from clinfuse.study.work import Work, open_work
 from clinfuse.synthetic.make import make_cohort
 
@@ -46,7 +48,7 @@ def run_demo(
     write_whole(file, text.replace("\nseed    = 0\n", f"\nseed    = {seed}\n").encode())
     work = prepare(load_study(file))
     with screen.progress("training") as advance:
-        outcome = carry_out(work, workers=workers, agreed=yes, advance=advance, say=screen.note)
+        outcome = carry_out(work, engine=Engine(workers=workers), agreed=yes, advance=advance, say=screen.note)
     cores = os.cpu_count() or 1
     results = shlex.quote((out / "results").as_posix())
     steps = [
@@ -68,15 +70,14 @@ def run_demo(
 
 
 def run_study(
-    file: Path, *, plan: bool, short: bool, yes: bool, workers: int, private: Path | None, screen: Screen
+    file: Path, *, plan: bool, short: bool, yes: bool, engine: Engine, private: Path | None, screen: Screen
 ) -> int:
     """Run a study, or only say what it will cost; 1 where files were refused."""
     began = time.monotonic()
     study = quick(load_study(file)) if short else load_study(file)
     work = prepare(study, private=private, progress=screen.live)
-    count = workers or default_workers()
     if plan:
-        cost = plan_run(work, workers=count)
+        cost = plan_run(work, workers=engine.count)
         facts = {
             "hours": cost.hours,
             "trainings": cost.trainings,
@@ -92,7 +93,7 @@ def run_study(
         if not ask(question, yes=yes):
             return 0
     with screen.progress("training") as advance:
-        outcome = carry_out(work, workers=count, private=private, agreed=yes, advance=advance, say=screen.note)
+        outcome = carry_out(work, engine=engine, private=private, agreed=yes, advance=advance, say=screen.note)
     took = summary.duration(time.monotonic() - began)
     shown = summary.last_screen(
         outcome,
@@ -115,6 +116,22 @@ def run_fold(run: Path, names: Sequence[str], *, yes: bool, private: Path | None
             done.append(f"{fold}/{model}")
             advance(work.finished, len(work.tasks))
     screen.show(f"done: {len(done)} tasks; {work.finished} of {len(work.tasks)} finished", {"done": done})
+
+
+def run_slurm(
+    file: Path, out: Path, options: Sequence[str], *, yes: bool, private: Path | None, screen: Screen
+) -> None:
+    """Start a run and write the scripts with which a Slurm cluster fits its folds."""
+    work = prepare(load_study(file), private=private, progress=screen.live)
+    begin(work, agreed=yes)
+    left = [job.fold.name for job in work.jobs if any(task.state() != "done" for task in job.tasks.values())]
+    if not left:
+        screen.show("nothing is left to train: clinfuse report writes the pages", {"folds": []})
+        return
+    worker = worker_of(work.run.path, work.study.options().threads, private=private, agreed=yes)
+    scripts = write_array(worker, left, out, options=list(options))
+    lines = [f"{len(left)} folds, a task each", "", f"sh {shlex.quote(scripts.submit.as_posix())}"]
+    screen.show("\n".join(lines), {"folds": left, "submit": scripts.submit.as_posix()})
 
 
 def run_report(run: Path, *, private: Path | None, screen: Screen) -> int:

@@ -19,8 +19,8 @@ from clinfuse.evaluation.robustness.study import RobustnessStudy, study_robustne
 from clinfuse.report.manuscript import INTERVALS, caption
 from clinfuse.report.robustness import write_robustness_report
 from clinfuse.report.tables import write_tables
+from clinfuse.study.engines.engine import Engine
 from clinfuse.study.outcome import one_way, read_comparison
-from clinfuse.study.pool import default_workers
 from clinfuse.study.work import Work
 
 _LEFT = 36
@@ -74,7 +74,7 @@ def _damaged(comparison: Comparison, chosen: str, screen: Screen) -> Damaged:
 def _regret(work: Work, comparison: Comparison, chosen: str, further: Further, screen: Screen) -> tuple[Regret, ...]:
     """The regret of a fusion, once somebody has agreed to what it costs; nothing where nobody has."""
     plan = plan_regret(comparison[chosen], work.models[chosen])
-    count = default_workers()
+    count = Engine().count
     about = summary.duration(plan.seconds / min(count, len(comparison[chosen].folds)))
     screen.note(f"regret: {plan.sets} sets of sources, {plan.fits} fits, about {about} with {count} processes")
     if plan.fits and not ask("Train them? What is finished is kept.", yes=further.yes):

@@ -13,9 +13,10 @@ from clinfuse.evaluation.audit.checks import audit
 from clinfuse.evaluation.audit.finding import Audit
 from clinfuse.evaluation.sample_size import sized
 from clinfuse.study.config import Study
+from clinfuse.study.engines.engine import Engine
+from clinfuse.study.engines.pool import Advance
 from clinfuse.study.folder import RunFolder, describe, settle
 from clinfuse.study.outcome import Outcome, finish, one_way
-from clinfuse.study.pool import Advance, default_workers, run_pool
 from clinfuse.study.work import Work, open_work
 
 QUICK_EPOCHS, QUICK_FOLDS, QUICK_TRIES = 2, 2, 2
@@ -54,7 +55,7 @@ def prepare(study: Study, *, private: Path | None = None, progress: bool = False
 def carry_out(
     work: Work,
     *,
-    workers: int = 0,
+    engine: Engine = Engine(),
     private: Path | None = None,
     agreed: bool = False,
     advance: Advance = lambda done, total: None,
@@ -66,8 +67,8 @@ def carry_out(
     ----------
     work : Work
         From `prepare`.
-    workers : int
-        Processes; 0 takes two, or one where there is one core. The results are the same bits for any number.
+    engine : Engine
+        Who fits the folds; the results are the same bits for every engine and any number of workers.
     private : Path, optional
         Where keys and secret lie, if not beside ``cohort.toml``.
     agreed : bool
@@ -90,6 +91,24 @@ def carry_out(
     ClinfuseError
         What fitting, evaluating and writing raise.
     """
+    found = begin(work, agreed=agreed)
+    work.run.note("started", engine=engine.name, workers=engine.count, finished=work.finished, tasks=len(work.tasks))
+    engine.run(work, private=private, agreed=agreed, advance=advance)
+    say("evaluating, explaining and writing the report")
+    outcome = finish(work, found)
+    work.run.note("finished")
+    return outcome
+
+
+def begin(work: Work, *, agreed: bool = False) -> Audit:
+    """Write ``run.json``, so that anybody may fit folds of the run; give what the audit found.
+
+    Parameters
+    ----------
+    work : Work
+    agreed : bool
+        As for `carry_out`, which raises the same before anything is trained.
+    """
     refuse_damage(work.cohort, work.study.missing.max_refused)
     with one_way(work):
         found = sized(audit(work.cohort), work.cohort)
@@ -97,13 +116,7 @@ def carry_out(
         refuse_stops(found, "Look at them with clinfuse check; correct cohort.toml, or repeat with --yes.")
     described = describe(work.study, work.run, work.cohort.fingerprint)
     settle(work.run, described, touched=work.touched, agreed=agreed, finished=work.finished + work.touched)
-    count = workers or default_workers()
-    work.run.note("started", workers=count, finished=work.finished, tasks=len(work.tasks))
-    run_pool(work, count, private=private, agreed=agreed, advance=advance)
-    say("evaluating, explaining and writing the report")
-    outcome = finish(work, found)
-    work.run.note("finished")
-    return outcome
+    return found
 
 
 def refuse_damage(cohort: Cohort, most: float) -> None:

@@ -17,9 +17,10 @@ from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.running.lock import locked
 from clinfuse.evaluation.wrong_calls import shown_counts
 from clinfuse.study.config import load_study
+from clinfuse.study.engines.engine import Engine
+from clinfuse.study.engines.worker import Worker
 from clinfuse.study.folder import RunFolder, describe, settle
 from clinfuse.study.outcome import explain_records, finish, picks, read_comparison
-from clinfuse.study.pool import run_pool
 from clinfuse.study.run import carry_out, prepare, quick
 from clinfuse.study.work import Work
 
@@ -334,7 +335,7 @@ def test_the_number_of_processes_and_a_kill_leave_no_trace(study_file: Path) -> 
     study_file.write_text(text.replace('"results"', '"pooled"'), encoding="utf-8")
     seen: list[tuple[int, int]] = []
     pooled = prepare(load_study(study_file))
-    carry_out(pooled, workers=2, advance=lambda done, total: seen.append((done, total)))
+    carry_out(pooled, engine=Engine(workers=2), advance=lambda done, total: seen.append((done, total)))
     assert contents(pooled.run.path) == expected
     assert seen[-1] == (12, 12)
 
@@ -355,11 +356,11 @@ def test_what_a_worker_says_reaches_whoever_started_it(study_file: Path) -> None
     settle(work.run, describe(work.study, work.run, work.cohort.fingerprint), touched=0, agreed=False)
     (study_file.parent / "cohort" / "labs.csv").unlink()
     with pytest.raises(DataError, match=r"\[[A-Z_]+\] .*labs"):
-        run_pool(work, 1, private=None, agreed=False, advance=lambda done, total: None)
+        Engine(workers=1).run(work, private=None, agreed=False, advance=lambda done, total: None)
     unknown = RunFolder(study_file.parent / "none")
     lost = Work(work.study, unknown, work.cohort, work.models, work.jobs)
     with pytest.raises(StorageError, match="RUN_ABSENT"):
-        run_pool(lost, 1, private=None, agreed=False, advance=lambda done, total: None)
+        Engine(workers=1).run(lost, private=None, agreed=False, advance=lambda done, total: None)
 
 
 @pytest.mark.parametrize(
@@ -373,10 +374,15 @@ def test_what_a_worker_says_reaches_whoever_started_it(study_file: Path) -> None
 def test_a_worker_that_ends_without_a_word_is_lost(
     study_file: Path, monkeypatch: pytest.MonkeyPatch, program: str, found: str
 ) -> None:
+    started: list[int] = []
+
     def start(*_: object, **__: object) -> subprocess.Popen[str]:
+        started.append(1)
         return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
 
-    monkeypatch.setattr("clinfuse.study.pool._start", start)
+    monkeypatch.setattr(Worker, "start", start)
     work = prepare(load_study(study_file))
     with pytest.raises(TrainingError, match=rf"\[WORKER_LOST\](?!.*Mustermann).*{found}"):
-        run_pool(work, 1, private=None, agreed=False, advance=lambda done, total: None)
+        Engine(workers=1).run(work, private=None, agreed=False, advance=lambda done, total: None)
+    # Who is ended by the system is started again, twice; a fault would only come back.
+    assert len(started) == (3 if "kill" in program else 1)
