@@ -19,8 +19,11 @@ class Beside(TypedDict, total=False):
         Files beside the page, by heading: the words of a link, and its place relative to the page.
     inside : sequence of (str, DataFrame)
         Tables, each with its caption, of what was learned in inner folds: thresholds, prediction sets; and of visits.
+    characteristics : Characteristics
+        Of `clinfuse.characteristics`, for the cohort of the comparison.
     """
 
+    characteristics: Any
     inside: Sequence[tuple[str, Any]]
     subgroups: Sequence[Any]
     methods: Sequence[str]

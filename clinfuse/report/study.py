@@ -51,6 +51,7 @@ class _View:
     rate_caption: str
     groups: tuple[GroupSection, ...]
     presence: Picture
+    characteristics: tuple[Frame, ...]
     whom: str
     tables: tuple[tuple[str, Frame], ...]
     losses: tuple[Picture, ...]
@@ -95,7 +96,7 @@ def write_study_report(
     diagnoses : sequence of Diagnosis
         Of `diagnose`, one for each fusion that is to be taken apart.
     **beside
-        ``subgroups``, ``inside``, ``methods``, ``files``: see `Beside`.
+        ``characteristics``, ``subgroups``, ``inside``, ``methods``, ``files``: see `Beside`.
 
     Returns
     -------
@@ -151,6 +152,7 @@ def study_page(
         rates=() if rates is None else rate_pictures(rates, declared),
         rate_caption="" if rates is None else rate_words(rates),
         groups=group_sections(beside.get("subgroups", ())),
+        characteristics=(frame_of(beside["characteristics"].table()),) if "characteristics" in beside else (),
         presence=figures.presence(cohort.names, cohort.present),
         whom=whom(comparison),
         tables=(

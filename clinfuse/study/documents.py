@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pandas as pd
 
 from clinfuse.evaluation.calibration.operating import operating_table
-from clinfuse.evaluation.characteristics import characteristics
+from clinfuse.evaluation.characteristics import Characteristics, characteristics
 from clinfuse.evaluation.wrong_calls import find_errors
 from clinfuse.report.artefacts import Artefacts
 from clinfuse.report.beside import Beside
@@ -63,7 +63,8 @@ def write_documents(outcome: Outcome, work: Work) -> Beside:
     run = work.run
     write_json(run.path / "cohort.json", cohort_facts(work.cohort, Path(work.study.cohort)))
     write_json(run.path / "audit.json", {**asdict(outcome.audit), "facts": dict(outcome.audit.facts)})
-    names = write_run_tables(outcome, work)
+    who = characteristics(work.cohort)
+    names = write_run_tables(outcome, work, who)
     figures = write_run_plates(
         outcome.comparison,
         run.path / FIGURES,
@@ -78,7 +79,8 @@ def write_documents(outcome: Outcome, work: Work) -> Beside:
     inside = [(OPERATING, operating_table(outcome.operating))] if outcome.operating else []
     inside += [(CONFORMAL, _coverages(outcome))] if outcome.conformal else []
     inside += [(VISITS, table) for table in outcome.visits]
-    return {"inside": inside, "subgroups": outcome.subgroups, "methods": text.strip().split("\n\n"), "files": files}
+    shown: Beside = {"characteristics": who, "inside": inside, "subgroups": outcome.subgroups, "files": files}
+    return {**shown, "methods": text.strip().split("\n\n")}
 
 
 def _table_links(work: Work, names: Sequence[str]) -> list[Links]:
@@ -124,11 +126,11 @@ def write_errors(outcome: Outcome, work: Work) -> None:
     write_errors_report(found, run.path / ERRORS, pages=pages, title=asked.title)
 
 
-def run_tables(outcome: Outcome, work: Work) -> dict[str, tuple[pd.DataFrame, str, str]]:
+def run_tables(outcome: Outcome, work: Work, who: Characteristics) -> dict[str, tuple[pd.DataFrame, str, str]]:
     """Give every table of a run by the name of its file: the table, what it shows, and what its intervals are."""
     comparison, primary = outcome.comparison, work.study.primary
     found = {
-        "characteristics": (characteristics(work.cohort).table(), "Records by class, with their characteristics.", ""),
+        "characteristics": (who.table(), "Records by class, with their characteristics.", ""),
         "models": (comparison.table().reset_index(), f"Every model. {comparison.answer.text}", INTERVALS),
         "performance": (
             performance_table(comparison),
@@ -186,7 +188,7 @@ def _coverages(outcome: Outcome) -> pd.DataFrame:
     return pd.concat([one.coverage_table() for one in outcome.conformal])
 
 
-def write_run_tables(outcome: Outcome, work: Work) -> tuple[str, ...]:
+def write_run_tables(outcome: Outcome, work: Work, who: Characteristics) -> tuple[str, ...]:
     """Write the tables of a run, take away those of an earlier study file, and give the names of those there are.
 
     Raises
@@ -195,7 +197,7 @@ def write_run_tables(outcome: Outcome, work: Work) -> tuple[str, ...]:
         ``REPORT_WRITE``.
     """
     folder, forms = work.run.tables, work.study.report.tables
-    tables = run_tables(outcome, work)
+    tables = run_tables(outcome, work, who)
     for file in (one for name in {*_PASSING, *tables} for one in folder.glob(f"{name}.*")):
         file.unlink()
     for name, (table, first, intervals) in tables.items():

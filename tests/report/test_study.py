@@ -14,11 +14,13 @@ import pytest
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.ledger import Entry, Ledger
 from clinfuse.evaluation.audit.finding import Audit, Finding
+from clinfuse.evaluation.characteristics import characteristics
 from clinfuse.evaluation.compare import Comparison, compare
 from clinfuse.evaluation.diagnosis.diagnose import diagnose
 from clinfuse.evaluation.folds import Scheme
 from clinfuse.evaluation.robustness.subsets import Robustness, robustness
 from clinfuse.report.study import study_page, write_study_report
+from clinfuse.report.tables import frame_of
 from clinfuse.report.typeset import true_minus
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.late import LateFusion
@@ -51,6 +53,18 @@ def withheld(comparison: Comparison) -> Robustness:
 @pytest.fixture(scope="module")
 def page(comparison: Comparison, withheld: Robustness) -> str:
     return study_page(comparison, robustness=withheld, title="Pneumonia", run=RUN)
+
+
+def test_table_1_is_there_to_be_opened(comparison: Comparison, page: str, read) -> None:
+    assert "Table 1" not in read(page).words
+    who = characteristics(comparison.cohort)
+    found = read(study_page(comparison, characteristics=who))
+    assert {"details", "summary"} <= set(found.tags)
+    assert "Table 1: characteristics of the records, by class level all healthy pneumonia missing SMD" in found.words
+    for line in frame_of(who.table()).rows:
+        assert " ".join(cell for cell in line if cell) in found.words
+    text = study_page(comparison, characteristics=who)
+    assert text.index('id="warnings"') < text.index('id="characteristics"') < text.index('id="models"')
 
 
 def test_the_order_is_fixed(page: str) -> None:

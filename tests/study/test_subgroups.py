@@ -55,6 +55,7 @@ def test_subgroups_are_reported_where_they_are_asked_for(described: Path) -> Non
     assert not any(word in one.read_text("utf-8") for one in written for word in ("St Mary", "North"))
     page = work.run.report.read_text(encoding="utf-8")
     assert "In groups of patients (late)" in page
+    assert "Table 1: characteristics" in page
     assert page.index('id="subgroups"') < page.index('id="presence"')
 
 
