@@ -68,6 +68,9 @@ def check(
     out: Annotated[Path | None, typer.Option("--out", help="Folder for pages; else check in the cohort's.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be read.")] = False,
     matcher: Annotated[Path | None, typer.Option("--matcher", help="Folder of a matcher: looks for swaps.")] = None,
+    shuffle: Annotated[
+        bool, typer.Option("--shuffle", help="Train the study's cheapest model on others' labels.")
+    ] = False,
     private: Private = None,
     *,
     quiet: Quiet = False,
@@ -77,7 +80,8 @@ def check(
     from clinfuse.cli.check import run_check
 
     screen = Screen(quiet, as_json)
-    raise typer.Exit(run_check(file, out, strict=strict, matcher=matcher, private=private, screen=screen))
+    more: dict[str, Any] = {"strict": strict, "matcher": matcher, "shuffle": shuffle, "private": private}
+    raise typer.Exit(run_check(file, out, screen=screen, **more))
 
 
 @app.command()

@@ -12,40 +12,63 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.contract import FILE_NAME, read_contract
 from clinfuse.cohort.strict import read_toml
 from clinfuse.cohort.unmatched import unmatched
-from clinfuse.errors import StorageError
+from clinfuse.errors import ConfigError, StorageError
 from clinfuse.evaluation.audit.checks import audit
 from clinfuse.evaluation.audit.finding import Audit, Finding
 from clinfuse.evaluation.sample_size import sized
 from clinfuse.report.check import Checked, check_facts, write_check
 from clinfuse.report.ledger import Reason
-from clinfuse.study.config import load_study
+from clinfuse.study.config import Study, load_study
 from clinfuse.study.run import refuse_stops
+from clinfuse.study.work import narrow_cohort
 
 FOLDER = "check"
 REFUSED = 1
+FOLDS = 5  # of the models that are trained on labels of others
 NAMED = 10  # keys of records that one finding prints
 
 
 def run_check(
-    file: Path, out: Path | None, *, strict: bool, matcher: Path | None = None, private: Path | None, screen: Screen
+    file: Path,
+    out: Path | None,
+    *,
+    strict: bool,
+    matcher: Path | None = None,
+    shuffle: bool = False,
+    private: Path | None,
+    screen: Screen,
 ) -> int:
     """Read an export, or a study and its export; say and write what was found; 1 where files were refused.
 
     Raises
     ------
     ClinfuseError
-        What reading raises; ``CHECK_PLACE`` where `out` is a file; ``AUDIT_STOPS`` after everything was written.
+        What reading raises; ``CHECK_PLACE`` where `out` is a file; ``CHECK_SHUFFLE`` where `shuffle` has no study to
+        train a model of; ``AUDIT_STOPS`` after everything was written.
     """
     if out is not None and out.exists() and not out.is_dir():
         raise StorageError(
             "CHECK_PLACE", place="--out", rule="a folder", found="a file", remedy="Name a folder, or a new name."
+        )
+    if shuffle and not _is_study(file):
+        raise ConfigError(
+            "CHECK_SHUFFLE",
+            place="--shuffle",
+            rule="a study.toml, whose cheapest model is trained",
+            found="a cohort",
+            remedy="Give the study's file instead of the cohort's.",
         )
     cohort, where = _opened(file, strict=strict, private=private, screen=screen)
     folder = where if where.is_dir() else where.parent
     toml = where / FILE_NAME if where.is_dir() else where
     hints = unmatched(cohort.ledger.matches, read_contract(toml), folder)
     audited = _audited(cohort)
-    found = Checked(cohort, audited if matcher is None else _matched(cohort, audited, matcher), hints)
+    if matcher is not None:
+        audited = _matched(cohort, audited, matcher)
+    if shuffle:
+        with screen.progress("training on labels of others"):
+            audited = _shuffled(cohort, audited, load_study(file))
+    found = Checked(cohort, audited, hints)
     lines = check_lines(found, where)
     written = _written(found, out or folder / FOLDER)
     lines += ["", *written]
@@ -59,9 +82,13 @@ def run_check(
     return REFUSED if cohort.ledger.refused else 0
 
 
+def _is_study(file: Path) -> bool:
+    return file.suffix == ".toml" and file.name != FILE_NAME and "models" in read_toml(file)
+
+
 def _opened(file: Path, *, strict: bool, private: Path | None, screen: Screen) -> tuple[Cohort, Path]:
     """The cohort of a folder, of its ``cohort.toml`` or of a study, and where it lies."""
-    if not (file.suffix == ".toml" and file.name != FILE_NAME and "models" in read_toml(file)):
+    if not _is_study(file):
         return Cohort.from_folder(file, private=private, strict=strict, progress=screen.live), file
     study = load_study(file)
     cohort = Cohort.from_folder(study.cohort, private=private, strict=strict, progress=screen.live)
@@ -93,6 +120,22 @@ def _matched(cohort: Cohort, audited: Audit | None, matcher: Path) -> Audit:
             named = ", ".join(keys[:NAMED]) + (f" and {len(keys) - NAMED} more" if len(keys) > NAMED else "")
             text = f"{first} and {second} of {len(keys)} of {records} records may be of two patients: {named}."
             findings.append(Finding("MISMATCH_SUSPECTED", "warning", text))
+    return Audit(tuple(findings), tuple(facts))
+
+
+def _shuffled(cohort: Cohort, audited: Audit | None, study: Study) -> Audit:
+    """The audit with what the cheapest model of a study reaches on labels that mean nothing."""
+    from clinfuse.evaluation.audit.shuffle import label_shuffle
+    from clinfuse.study.plan import cheapest_model
+
+    narrowed = narrow_cohort(cohort, study)
+    name = cheapest_model(study, {modality.name: modality.kind for modality in narrowed.modalities})
+    found = label_shuffle(study.build_models(narrowed.names)[name], narrowed, folds=FOLDS, seed=study.seed)
+    before = audited or Audit((), ())
+    findings, facts = list(before.findings), [*before.facts, (f"{name} on labels of others", f"AUROC {found.auroc}")]
+    if not found.chance:
+        text = f"{name} on labels dealt anew among patients: AUROC {found.auroc}, and not 0.5."
+        findings.append(Finding("SHUFFLE_NOT_CHANCE", "warning", text))
     return Audit(tuple(findings), tuple(facts))
 
 

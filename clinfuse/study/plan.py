@@ -169,6 +169,32 @@ def fits_of(
     return whole | {(*where, *key[1:]): _held_out(fit, inner) for key, fit in whole.items()}
 
 
+def cheapest_model(study: Study, kinds: Mapping[str, str]) -> str:
+    """Give the model of the file that goes least often through networks in one fold; of several the fewest fits.
+
+    Parameters
+    ----------
+    study : Study
+    kinds : mapping of str to str
+        Kind of every modality; all but tables have networks.
+
+    Examples
+    --------
+    >>> from clinfuse.study.config import parse_study
+    >>> models = {"joint": {"fusion": "joint"}, "early": {"fusion": "early", "kind": "I"}}
+    >>> cheapest_model(parse_study({"cohort": "c", "results": "r", "models": models}), {"ct": "ct", "labs": "ehr"})
+    'early'
+    """
+    trained = {name: kind != "ehr" for name, kind in kinds.items()}
+
+    def cost(name: str) -> tuple[float, int]:
+        found = fits_of(name, study.models[name], study, trained)
+        every = (found | _searched(name, study, found)).values()
+        return sum(one.passes * len(one.modalities) for one in every), sum(one.count for one in every)
+
+    return min(study.models, key=cost)
+
+
 def _held_out(whole: Fits, inner: int) -> Fits:
     """What the same fits cost without one inner fold, once for every fold."""
     return Fits(whole.modalities, whole.passes * (inner - 1), whole.count * inner)

@@ -153,6 +153,11 @@ def open_cohort(study: Study, *, private: Path | None = None, progress: bool = F
     check_task(study, whole.task)
     if study.report.per_patient != "all":
         check_order(whole)
+    return narrow_cohort(whole, study)
+
+
+def narrow_cohort(whole: Cohort, study: Study) -> Cohort:
+    """The modalities of a cohort that a study uses, and the records that have at least one of them."""
     if not study.modalities:
         return whole
     chosen = whole.without(*(name for name in whole.names if name not in study.modalities))

@@ -12,7 +12,10 @@ import pytest
 
 from clinfuse.cli.main import main
 from clinfuse.cohort.cohort import Cohort
+from clinfuse.evaluation.audit import shuffle
+from clinfuse.evaluation.audit.shuffle import Shuffled
 from clinfuse.evaluation.matching.study import train_matcher
+from clinfuse.evaluation.statistics.intervals import Estimate
 from clinfuse.synthetic.folder import write_cohort
 from clinfuse.synthetic.settings import preset
 from clinfuse.training.contrastive import DualEncoder
@@ -210,3 +213,31 @@ def test_a_matcher_of_other_modalities_is_refused(shared: Path, cohort: Path, tm
     (cohort / "cohort.toml").write_text(text)
     assert main(["check", str(cohort), "--matcher", str(tmp_path / "matcher")]) == 2
     assert "MATCHER_COHORT" in capsys.readouterr().err
+
+
+def test_the_cheapest_model_of_a_study_is_trained_on_labels_of_others(study_file: Path, capsys: Said) -> None:
+    text = study_file.read_text(encoding="utf-8")
+    more = 'early = { fusion = "early", kind = "I", learner = "logistic" }\n[report]'
+    study_file.write_text(text.replace("[report]", more), encoding="utf-8")
+    assert main(["check", str(study_file), "--shuffle", "--json", "--quiet"]) == 0
+    found = said(capsys)
+    facts = dict(found["measured"])
+    assert re.fullmatch(r"AUROC 0\.\d\d \(0\.\d\d to 0\.\d\d\)", facts["early on labels of others"])
+    assert "SHUFFLE_NOT_CHANCE" not in {one["code"] for one in found["findings"]}
+    assert main(["check", str(study_file), "--json", "--quiet"]) == 0
+    assert "early on labels of others" not in dict(said(capsys)["measured"])
+
+
+def test_what_is_not_chance_on_labels_of_others_is_found(
+    study_file: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Shuffled(Estimate(0.8, 0.7, 0.9), 40, 40)
+    monkeypatch.setattr(shuffle, "label_shuffle", lambda *_, **__: seen)
+    assert main(["check", str(study_file), "--shuffle"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "SHUFFLE_NOT_CHANCE: late on labels dealt anew among patients: AUROC 0.80 (0.70 to 0.90), and not" in text
+
+
+def test_a_cohort_alone_has_no_model_to_train(study_file: Path, capsys: Said) -> None:
+    assert main(["check", str(study_file.parent / "cohort"), "--shuffle"]) == 2
+    assert "CHECK_SHUFFLE" in capsys.readouterr().err
