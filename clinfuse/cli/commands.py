@@ -16,8 +16,9 @@ from clinfuse.study.config import load_study
 from clinfuse.study.engines.array import write_array
 from clinfuse.study.engines.engine import Engine
 from clinfuse.study.engines.worker import worker_of
+from clinfuse.study.explained import explain_records, picks
 from clinfuse.study.folder import RunFolder, write_whole
-from clinfuse.study.outcome import Outcome, explain_records, finish, one_way, partial_metrics, picks, read_comparison
+from clinfuse.study.outcome import Outcome, finish, one_way, partial_metrics, read_comparison
 from clinfuse.study.plan import plan_run
 from clinfuse.study.run import begin, carry_out, prepare, quick
 from clinfuse.study.work import Work, open_work

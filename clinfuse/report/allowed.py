@@ -45,7 +45,7 @@ def value_text(feature: FeatureValue) -> str:
         return clean(feature.levels[level], 40) if 0 <= level < len(feature.levels) else "another level"
     if is_age(feature.name, feature.unit):
         return age_band(feature.value)
-    return f"{plain(feature.value)} {feature.unit}".strip()
+    return clean(f"{plain(feature.value)} {feature.unit}".strip(), 60)
 
 
 def range_text(feature: FeatureValue) -> str:
@@ -62,6 +62,17 @@ def range_text(feature: FeatureValue) -> str:
     if math.isinf(low):
         return f"to {plain(high)}"
     return f"from {plain(low)}" if math.isinf(high) else f"{plain(low)} to {plain(high)}"
+
+
+def name_text(text: str) -> str:
+    r"""Give a declared name as it may be printed: without control, bidirectional and invisible characters, short.
+
+    Examples
+    --------
+    >>> name_text("C\u202eRP"), len(name_text("x" * 500))
+    ('CRP', 120)
+    """
+    return clean(str(text), 120)
 
 
 def plain(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -118,6 +119,27 @@ def interval(low: float, high: float, digits: int = 2) -> str:
     return f"{number(low, digits)} to {number(high, digits)}"
 
 
+def _template(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+def policy(style: str, script: str = "") -> Markup:
+    """Give the content security policy of a page: nothing but embedded images, this very style and this very script.
+
+    Examples
+    --------
+    >>> policy("body { margin: 0 }").split("; ")[:2]
+    ["default-src 'none'", 'img-src data:']
+    """
+    parts = ["default-src 'none'", "img-src data:", f"style-src {_hashed(style)}"]
+    parts += [f"script-src {_hashed(script)}"] if script else []
+    return Markup("; ".join([*parts, "base-uri 'none'", "form-action 'none'"]))
+
+
+def _hashed(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+
 @cache
 def environment() -> Environment:
     """Give the one environment of all pages: everything escaped, an unknown name refused."""
@@ -132,7 +154,8 @@ def environment() -> Environment:
     )
     made.filters.update(number=number, signed=signed, percent=percent)
     made.tests["missing"] = lambda value: value != value
-    made.globals.update(interval=interval, research_only=RESEARCH_ONLY)
+    style = Markup(_template("base.css"))
+    made.globals.update(interval=interval, research_only=RESEARCH_ONLY, style=style, policy=policy(style))
     return made
 
 

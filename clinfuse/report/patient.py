@@ -4,81 +4,90 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
-from clinfuse.explain.values import Attribution, ModalityAttribution
-from clinfuse.report import pictures
-from clinfuse.report.allowed import described_text, range_text, value_text
-from clinfuse.report.canvas import Picture
+from pydantic import ValidationError
+
+from clinfuse.errors import StorageError
+from clinfuse.explain.values import Attribution
 from clinfuse.report.html import NOT_CAUSES, number, percent, render, write_text
+from clinfuse.report.record.about import NOTHING, About
+from clinfuse.report.record.compose import record_page
+from clinfuse.report.record.page import RecordPage
 
 HELD_OUT = "The model never saw this patient in training; its number is not a diagnosis."
 MAYBE_SEEN = "This model may have been trained on this patient, and may be surer here than for a new one."
-MOST_FEATURES = 14
 _KEY = re.compile("R-[A-Z2-7]{10}")
 _SMALLEST_SHARE = 0.01
 
 
-@final
-@dataclass(frozen=True)
-class _View:
-    name: str
-    method: str
-    share: float
-    pictures: tuple[Picture, ...]
-    caption: str
-
-
-def write_patient_report(attribution: Attribution, path: Path | str) -> Path:
-    """Write the page of one record.
+def write_patient_report(attribution: Attribution, path: Path | str, *, about: About = NOTHING) -> Path:
+    """Write the page of one record, and beside it what it is made of as JSON.
 
     Parameters
     ----------
     attribution : Attribution
         Of `attribute`.
     path : Path or str
-        Of the HTML file; its folder is made where it is missing. Keep ids out of its name.
+        Of the HTML file; its folder is made where it is missing, and the JSON has the same name. Keep ids out of it.
+    about : About
+        What a run knows of the record beside the explanation.
 
     Returns
     -------
     Path
-        The file written: one file, no script, no request, the same bytes for the same attribution.
+        The HTML written: one file, no request, the same bytes for the same attribution.
 
     Raises
     ------
     StorageError
-        ``REPORT_WRITE`` where the file cannot be written.
+        ``REPORT_WRITE`` where a file cannot be written.
     """
-    return write_text(path, patient_page(attribution))
+    page = record_page(attribution, about)
+    write_text(Path(path).with_suffix(".json"), page.text())
+    return write_text(path, patient_page(page))
 
 
-def patient_page(attribution: Attribution) -> str:
-    """Give the text of a record's page."""
-    a = attribution
+def patient_page(page: RecordPage) -> str:
+    """Give the text of a record's page from its contents and nothing else."""
     return render(
         "patient.html",
-        a=a,
-        version=version("clinfuse"),
-        words=_words(a),
-        frequency=_frequency(a),
-        seen=HELD_OUT if a.held_out else MAYBE_SEEN,
-        missing_words=_missing(a.parts),
-        described=[(name, described_text(name, value)) for name, value in a.described],
-        shares=pictures.waterfall(a.prior_logit, [(p.name, p.share, p.present) for p in a.parts], a.logit),
-        views=[_view(part) for part in a.parts if part.present],
+        page=page,
+        words=_words(page),
+        frequency=_frequency(page),
+        seen=HELD_OUT if page.held_out else MAYBE_SEEN,
+        missing_words=_missing(page),
         not_causes=NOT_CAUSES,
     )
 
 
-def write_patient_index(entries: Sequence[Attribution], path: Path | str) -> Path:
+def read_page(path: Path | str) -> RecordPage:
+    """Give the contents of a page from its JSON.
+
+    Raises
+    ------
+    StorageError
+        ``RECORD_JSON`` where it cannot be read, or is not the contents of a page.
+    """
+    try:
+        return RecordPage.model_validate_json(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError):
+        raise StorageError(
+            "RECORD_JSON",
+            place="patient page",
+            rule="a JSON file as it is written beside a page",
+            found="one that is not",
+            remedy="Write the page anew with clinfuse explain.",
+        ) from None
+
+
+def write_patient_index(entries: Sequence[RecordPage], path: Path | str) -> Path:
     """Write the page that lists the records with a page of their own, beside which it lies, as ``KEY.html``.
 
     Parameters
     ----------
-    entries : sequence of Attribution
+    entries : sequence of RecordPage
     path : Path or str
 
     Returns
@@ -90,75 +99,46 @@ def write_patient_index(entries: Sequence[Attribution], path: Path | str) -> Pat
     StorageError
         ``REPORT_WRITE``.
     """
-    names = list(dict.fromkeys(part.name for a in entries for part in a.parts))
+    names = list(dict.fromkeys(source.name for page in entries for source in page.sources))
     rows: list[dict[str, Any]] = [
         {
-            "key": a.record,
-            "linked": bool(_KEY.fullmatch(a.record)),
-            "model": a.model,
-            "risk": percent(a.probability),
-            "shares": [number(a.shares[n]) if a.present.get(n) else "" for n in names],
-            "verified": a.verified,
+            "key": page.record,
+            "linked": bool(_KEY.fullmatch(page.record)),
+            "model": page.model,
+            "risk": percent(page.probability),
+            "shares": [_cell(page, name) for name in names],
+            "verified": page.verified,
         }
-        for a in entries
+        for page in entries
     ]
     return write_text(path, render("patients.html", rows=rows, names=names, not_causes=NOT_CAUSES))
 
 
-def _words(a: Attribution) -> str:
-    prior = percent(a.prior_probability)
-    if not any(part.present for part in a.parts):
+def _cell(page: RecordPage, name: str) -> str:
+    return next((number(one.share) for one in page.sources if one.name == name and one.state == "present"), "")
+
+
+def _words(page: RecordPage) -> str:
+    prior = percent(page.prior_probability)
+    if not any(source.state == "present" for source in page.sources):
         return "nothing of this record was usable, so it is the share seen in training."
-    difference = a.probability - a.prior_probability
+    difference = page.probability - page.prior_probability
     if abs(difference) < _SMALLEST_SHARE:
         return f"about what it would say knowing nothing of the record ({prior})."
     side = "more" if difference > 0 else "less"
     return f"{side} than the {prior} it would say knowing nothing of the record."
 
 
-def _frequency(a: Attribution) -> str:
-    count = round(100 * a.probability)
+def _frequency(page: RecordPage) -> str:
+    count = round(100 * page.probability)
     if count in (0, 100):
         side = "fewer than 1" if count == 0 else "more than 99"
         return f"If the model is well calibrated, {side} of 100 such patients have it."
     return f"If the model is well calibrated, about {count} of 100 such patients have it and {100 - count} do not."
 
 
-def _missing(parts: Sequence[ModalityAttribution]) -> str:
-    absent = [part.name for part in parts if not part.present]
+def _missing(page: RecordPage) -> str:
+    absent = [source.name for source in page.sources if source.state != "present"]
     if not absent:
         return "Every source of the study was there."
     return f"Missing: {', '.join(absent)}. The model was not given a stand-in; a missing source says nothing."
-
-
-def _view(part: ModalityAttribution) -> _View:
-    drawn: tuple[Picture, ...] = ()
-    caption = []
-    if part.has_map and part.withheld:
-        caption.append(f"The picture is withheld. {part.withheld}")
-    elif part.has_map:
-        draw = {"xray": pictures.radiograph, "eeg": pictures.signal}.get(part.modality.kind, pictures.volume)
-        drawn = (draw(part.modality, part.data, part.map),)
-        caption.append(
-            "Orange moved the answer towards the finding, blue away from it; blurred by one element for the eye."
-        )
-        caption.append(f"Compared with {part.baseline}.")
-        low, high = part.modality.window
-        if part.modality.kind == "ct" and low < high:
-            caption.append(f"Window {low:g} to {high:g} HU.".replace("-", "−"))
-    elif part.features:
-        strongest = sorted(part.features, key=lambda f: -abs(f.contribution))[:MOST_FEATURES]
-        rows = [(f.name, value_text(f), range_text(f), f.outside, f.contribution) for f in strongest]
-        drawn = (pictures.bars(rows),)
-        caption.append(_feature_words(part, len(strongest)))
-        if part.baseline:
-            caption.append(f"Compared with {part.baseline}.")
-    else:
-        caption.append("The learner of this source gives no parts; only its share is known.")
-    return _View(part.name, part.method, part.share, drawn, " ".join(caption))
-
-
-def _feature_words(part: ModalityAttribution, shown: int) -> str:
-    rest = len(part.features) - shown
-    left = f" {rest} smaller ones are not shown." if rest > 0 else ""
-    return f"What each value added to the log odds, largest first; ages are shown as bands.{left}"

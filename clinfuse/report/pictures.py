@@ -75,7 +75,7 @@ def _scale_bar(axes: Axes, millimetres_per_pixel: float, pixels: int, *, inverte
     )  # fmt: skip
 
 
-def volume(modality: Modality, data: np.ndarray, map_: np.ndarray) -> Picture:
+def volume(modality: Modality, data: np.ndarray, map_: np.ndarray | None) -> Picture:
     """Draw three orthogonal slices through the strongest attribution, plain above, with attribution below.
 
     Parameters
@@ -83,7 +83,7 @@ def volume(modality: Modality, data: np.ndarray, map_: np.ndarray) -> Picture:
     modality : Modality
         Of kind ct, mr or mask.
     data, map_ : ndarray, (channel, x, y, z)
-        The prepared image in its own unit and the attribution, RAS+.
+        The prepared image in its own unit and the attribution, RAS+; without a map the middle slices alone.
 
     Returns
     -------
@@ -91,8 +91,10 @@ def volume(modality: Modality, data: np.ndarray, map_: np.ndarray) -> Picture:
         Patient's right on the left, as radiologists look.
     """
     image, low, high = _background(modality, np.asarray(data, np.float64))
-    parts, strongest = _smooth(map_, 3)
-    at = np.unravel_index(int(np.abs(parts).argmax()), parts.shape)
+    rows = 1 if map_ is None else 2
+    parts, strongest = _smooth(np.zeros_like(data) if map_ is None else map_, 3)
+    middle = tuple(length // 2 for length in parts.shape)
+    at = middle if map_ is None else np.unravel_index(int(np.abs(parts).argmax()), parts.shape)
     mm = modality.spacing_mm or (0.0, 0.0, 0.0)
     views = (
         ("axial", 2, (0, 1), ("R", "L", "A", "P")),
@@ -101,12 +103,12 @@ def volume(modality: Modality, data: np.ndarray, map_: np.ndarray) -> Picture:
     )
 
     def draw(figure: Figure) -> None:
-        grid = figure.subplots(2, 3, gridspec_kw={"wspace": 0.03, "hspace": 0.03})
-        figure.subplots_adjust(left=0.0, right=1.0, top=0.955, bottom=0.0)
+        grid = figure.subplots(rows, 3, squeeze=False, gridspec_kw={"wspace": 0.03, "hspace": 0.03})
+        figure.subplots_adjust(left=0.0, right=1.0, top=1 - 0.09 / rows, bottom=0.0)
         for column, (name, axis, (across, up), letters) in enumerate(views):
             cut, part = np.take(image, at[axis], axis).T, np.take(parts, at[axis], axis).T
             aspect = mm[up] / mm[across] if min(mm) > 0 else 1.0
-            for row in range(2):
+            for row in range(rows):
                 axes = grid[row][column]
                 axes.set_facecolor("black")
                 axes.imshow(
@@ -122,14 +124,17 @@ def volume(modality: Modality, data: np.ndarray, map_: np.ndarray) -> Picture:
             where = f"{name}, slice {at[axis] + 1} of {image.shape[axis]}"
             grid[0][column].set_title(where, fontsize=8.5, color=SOFT, loc="left", pad=4)
 
-    alt = (
-        f"{modality.name}: axial, coronal and sagittal slice through the strongest attribution, "
-        "the image above and the same image with attribution below; patient's right on the left."
+    where = (
+        "middle axial, coronal and sagittal slice"
+        if map_ is None
+        else "axial, coronal and sagittal slice through the strongest attribution, the image above and the same image "
+        "with attribution below"
     )
-    return picture(draw, size=(PAGE * 0.8, PAGE * 0.8 * 0.69), alt=alt, kind="png")
+    alt = f"{modality.name}: {where}; patient's right on the left."
+    return picture(draw, size=(PAGE * 0.8, PAGE * 0.8 * 0.345 * rows), alt=alt, kind="png")
 
 
-def radiograph(modality: Modality, data: np.ndarray, map_: np.ndarray) -> Picture:
+def radiograph(modality: Modality, data: np.ndarray, map_: np.ndarray | None) -> Picture:
     """Draw an X-ray, plain on the left, with attribution on the right.
 
     Parameters
@@ -137,18 +142,19 @@ def radiograph(modality: Modality, data: np.ndarray, map_: np.ndarray) -> Pictur
     modality : Modality
         Of kind xray.
     data, map_ : ndarray, (channel, y, x)
-        Row 0 is the top.
+        Row 0 is the top; without a map the radiograph alone.
     """
     image = np.asarray(data, np.float64)[0][::-1]
-    flat, strongest = _smooth(map_, 2)
+    columns = 1 if map_ is None else 2
+    flat, strongest = _smooth(np.zeros_like(data) if map_ is None else map_, 2)
     parts = flat[::-1]
     mm = modality.spacing_mm or (0.0, 0.0)
     aspect = mm[0] / mm[1] if min(mm) > 0 else 1.0
     height = min(4.6, 3.9 * aspect * image.shape[0] / image.shape[1])
 
     def draw(figure: Figure) -> None:
-        for column in range(2):
-            axes = figure.add_axes((0.505 * column, 0, 0.495, 1))
+        for column in range(columns):
+            axes = figure.add_axes((0.505 * column, 0, 0.495, 1) if columns == 2 else (0, 0, 1, 1))
             axes.set_facecolor("black")
             axes.imshow(image, cmap="gray", origin="lower", aspect=aspect, interpolation="nearest")
             if column:
@@ -157,11 +163,11 @@ def radiograph(modality: Modality, data: np.ndarray, map_: np.ndarray) -> Pictur
             bare(axes)
             _scale_bar(axes, mm[1], image.shape[1], inverted=False)
 
-    alt = f"{modality.name}: the radiograph on the left and the same with attribution on the right."
-    return picture(draw, size=(7.8, height), alt=alt, kind="png")
+    beside = " on the left and the same with attribution on the right" if columns == 2 else ""
+    return picture(draw, size=(3.9 * columns, height), alt=f"{modality.name}: the radiograph{beside}.", kind="png")
 
 
-def signal(modality: Modality, data: np.ndarray, map_: np.ndarray) -> Picture:
+def signal(modality: Modality, data: np.ndarray, map_: np.ndarray | None) -> Picture:
     """Draw the window of a recording with the strongest attribution, every channel with its shading.
 
     Parameters
@@ -169,8 +175,9 @@ def signal(modality: Modality, data: np.ndarray, map_: np.ndarray) -> Picture:
     modality : Modality
         Of kind eeg: channels, rate.
     data, map_ : ndarray, (windows, channel, time)
-        µV, and the attribution.
+        µV, and the attribution; without a map the first window alone.
     """
+    map_ = np.zeros_like(data) if map_ is None else map_
     strengths = np.abs(map_).sum((1, 2))
     window = int(strengths.argmax())
     trace, part = np.asarray(data[window], np.float64), np.asarray(map_[window], np.float64)

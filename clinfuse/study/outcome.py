@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
 
-import numpy as np
 import pandas as pd
 
 from clinfuse.errors import ConfigError
@@ -33,12 +31,10 @@ from clinfuse.evaluation.sample_size import sized
 from clinfuse.evaluation.scores import both_classes, metric_rows
 from clinfuse.evaluation.subgroups.subgroups import Subgroups, subgroups
 from clinfuse.evaluation.visits import visit_table
-from clinfuse.explain.attribution import attribute
-from clinfuse.explain.values import Attribution
 from clinfuse.report.ledger import write_ledger
-from clinfuse.report.patient import write_patient_index, write_patient_report
 from clinfuse.report.study import write_study_report
 from clinfuse.study.documents import write_checked, write_documents, write_errors
+from clinfuse.study.explained import explain_records, picks
 from clinfuse.study.folder import RunFolder, write_json
 from clinfuse.study.work import Work, scheme_of
 from clinfuse.training.seeds import quiet_torch
@@ -319,70 +315,3 @@ def _conformal(work: Work, comparison: Comparison) -> tuple[ConformalSets, ...]:
     if work.cohort.task == "multilabel":
         return label_sets(declared, level, seed=seed)
     return (conformal_sets(declared, level, seed=seed),)
-
-
-def explain_records(
-    work: Work, comparison: Comparison, keys: Sequence[str], *, model: str, listed: bool = True
-) -> tuple[Path, ...]:
-    """Write a page for each record, and the list of them; pages of another model than the declared one lie apart.
-
-    Parameters
-    ----------
-    work : Work
-    comparison : Comparison
-        Of the finished run.
-    keys : sequence of str
-        Keys or ids of records.
-    model : str
-        The model to explain.
-    listed : bool
-        Whether these are the records that the list is to name.
-
-    Returns
-    -------
-    tuple of Path
-        The pages, in the order of `keys`.
-
-    Raises
-    ------
-    ClinfuseError
-        What `attribute` raises; DataError ``RECORD_UNKNOWN``.
-    """
-    folder = work.run.patients if model == work.study.primary else work.run.patients / model
-    explained: list[Attribution] = []
-    pages = []
-    for key in keys:
-        attribution = attribute(comparison[model], work.cohort[str(key)], seed=work.study.seed)
-        explained.append(attribution)
-        pages.append(write_patient_report(attribution, folder / f"{attribution.record}.html"))
-    if listed:
-        write_patient_index(explained, folder / "index.html")
-    return tuple(pages)
-
-
-def picks(comparison: Comparison, study: Any) -> tuple[str, ...]:
-    """Keys of a few records worth a look: surest and right, surest and wrong, least sure, something missing."""
-    held = comparison[study.primary].predictions.select(repeat=0)
-    known = np.asarray(held.y_true) >= 0
-    held = held.rows(np.flatnonzero(known))
-    sure = np.abs(held.logits[:, -1] - held.logits[:, 0])
-    right = held.logits.argmax(1) == held.y_true
-    event = held.y_true == len(held.classes) - 1
-    whole = held.present.all(1)
-    groups = (
-        (right & event & whole, -sure),
-        (~right, -sure),
-        (~whole, sure),
-        (right & ~event & whole, -sure),
-        (np.ones(len(held), dtype=bool), sure),
-    )
-    found: dict[str, None] = {}
-    rank = 0
-    while len(found) < min(study.report.patients, len(held)):
-        for chosen, order in groups:
-            rows = np.flatnonzero(chosen)
-            rows = rows[np.lexsort((held.record[rows], order[rows]))]
-            if rank < len(rows) and len(found) < study.report.patients:
-                found.setdefault(str(held.record[rows[rank]]), None)
-        rank += 1
-    return tuple(found)

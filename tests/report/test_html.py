@@ -57,9 +57,14 @@ def test_templates_escape_everything_and_quote_every_attribute(template: Path) -
     assert not re.search(r"\|\s*safe|autoescape|Markup", source)
     assert not re.search(r"<[^>]*=\s*\{\{", source), "an attribute without quotes"
     assert not re.search(r"<script|<iframe|<object|<embed|<link|\son[a-z]+\s*=|https?://|url\(|@import", source, re.I)
-    style = re.search(r"<style>(.*?)</style>", source, re.S)
-    assert style is None or "{{" not in style.group(1)
+    assert set(re.findall(r"<style>(.*?)</style>", source, re.S)) <= {"{{ style }}"}
     assert 'style="' not in source
+
+
+def test_the_one_style_is_the_same_in_every_page_and_asks_for_nothing() -> None:
+    source = (Path(html.__file__).parent / "templates" / "base.css").read_text(encoding="utf-8")
+    assert not re.search(r"\{\{|@import|https?:|expression|url\((?!#)|</", source)
+    assert html.environment().globals["style"] == source
 
 
 def test_there_are_templates_to_look_at() -> None:

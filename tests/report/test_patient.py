@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from clinfuse.cohort.modality import Column, Modality
-from clinfuse.explain.values import FeatureValue, ModalityAttribution
+from clinfuse.errors import StorageError
+from clinfuse.explain.values import Attribution, Check, FeatureValue, ModalityAttribution
 from clinfuse.report.allowed import age_band, described_text, value_text
-from clinfuse.report.patient import patient_page, write_patient_index, write_patient_report
+from clinfuse.report.patient import patient_page, read_page, write_patient_index, write_patient_report
+from clinfuse.report.record.about import About
+from clinfuse.report.record.compose import record_page
+from clinfuse.report.record.page import Classes, Range, Rate, RecordPage, Threshold
 
 BANNER = "Research use only, not a medical device"
+KNOWN = About(
+    range=Range(low=0.6, high=0.81, words="A Venn-Abers range."),
+    threshold=Threshold(
+        asked="learned in inner folds for a specificity of 0.9",
+        risk=0.35,
+        called=True,
+        rates=(Rate(name="sensitivity", value=0.7, low=0.6, high=0.8),),
+    ),
+    classes=Classes(level=0.9, names=("embolism",)),
+    outcome="embolism",
+    refused={"scan": "no pixel could be decoded (XRAY_PIXELS)"},
+    subsets=(
+        (frozenset(), 0.38),
+        (frozenset({"labs"}), 0.5),
+        (frozenset({"ct"}), 0.6),
+        (frozenset({"labs", "ct"}), 0.66),
+    ),
+    unusual=("labs: CRP lies above everything seen in training.",),
+    model_card="../reporting/model_card.md",
+)
+
+
+@pytest.fixture(scope="module")
+def light(attribution) -> Attribution:
+    """Of the table alone: quickly drawn."""
+    return replace(attribution, parts=attribution.parts[3:], logit=attribution.prior_logit + attribution.parts[3].share)
 
 
 @pytest.fixture(scope="module")
 def page(attribution) -> str:
-    return patient_page(attribution)
+    return patient_page(record_page(attribution))
 
 
 def test_the_warning_stands_first_and_last(page: str, read) -> None:
@@ -30,7 +63,12 @@ def test_the_warning_stands_first_and_last(page: str, read) -> None:
 def test_the_page_loads_nothing_and_runs_nothing(page: str, read) -> None:
     found = read(page)
     assert not {"script", "iframe", "object", "embed", "link", "form", "base"} & set(found.tags)
-    assert found.values("meta", "content")[0] == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    style = re.search("<style>(.*?)</style>", page, re.DOTALL)[1]
+    hashed = b64encode(sha256(style.encode()).digest()).decode()
+    assert found.values("meta", "content")[0] == (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'"
+    )
+    assert not [name for _, name, _ in found.attributes if name == "style"]
     assert found.values("img", "src")
     assert all(source.startswith("data:image/") for source in found.values("img", "src"))
     assert not [name for _, name, _ in found.attributes if name.startswith("on")]
@@ -51,10 +89,10 @@ def test_what_was_there_and_what_was_missing_is_said(page: str, read) -> None:
     assert "late, stacked" in words
 
 
-def test_a_model_that_may_have_seen_the_patient_says_so(attribution, read) -> None:
+def test_a_model_that_may_have_seen_the_patient_says_so(light, read) -> None:
     said = "This model may have been trained on this patient"
-    assert said in read(patient_page(attribution)).words
-    assert said not in read(patient_page(replace(attribution, held_out=True))).words
+    assert said in read(patient_page(record_page(light))).words
+    assert said not in read(patient_page(record_page(replace(light, held_out=True)))).words
 
 
 def test_a_failed_check_is_shown_as_failed(page: str, read) -> None:
@@ -91,6 +129,62 @@ def test_what_looks_like_a_date_or_a_number_of_a_person_is_not_shown(text: str) 
 def test_the_same_attribution_gives_the_same_bytes(attribution, tmp_path: Path) -> None:
     first = write_patient_report(attribution, tmp_path / "a.html").read_bytes()
     assert first == write_patient_report(attribution, tmp_path / "b.html").read_bytes()
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_a_page_is_made_of_its_json_and_nothing_else(light, tmp_path: Path) -> None:
+    written = write_patient_report(light, tmp_path / "a.html", about=KNOWN).read_text(encoding="utf-8")
+    assert patient_page(read_page(tmp_path / "a.json")) == written
+    assert RecordPage.model_json_schema()["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"probability": 1.5}, {"model_card": "https://a.b/c"}, {"more": 1}])
+def test_json_that_is_not_of_a_page_is_refused(light, tmp_path: Path, change: dict[str, object]) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(json.loads(record_page(light).text()) | change), encoding="utf-8")
+    with pytest.raises(StorageError, match="RECORD_JSON"):
+        read_page(file)
+
+
+def test_json_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="RECORD_JSON"):
+        read_page(tmp_path / "a.json")
+
+
+def test_what_a_run_knows_is_said_in_words(light, read) -> None:
+    words = read(patient_page(record_page(light, KNOWN))).words.replace("\u00a0", " ")
+    assert "60 % to 81 %. A Venn-Abers range" in words
+    assert "35 %, learned in inner folds for a specificity of 0.9: the record is called" in words
+    assert "sensitivity 70 % (60 % to 80 %) on held-out records." in words
+    assert "embolism: what is left possible at 90 %." in words
+    assert "scan (xray): refused" in words
+    assert "scan: no pixel could be decoded (XRAY_PIXELS)" in words
+    assert "labs: CRP lies above everything seen in training." in words
+    assert "labs 50 %" in words
+    assert "nothing 38 %" in words
+
+
+def test_every_subset_stands_once_the_larger_first(light) -> None:
+    there = tuple(replace(light.parts[0], modality=replace(light.parts[0].modality, name=n)) for n in ("ct", "labs"))
+    page = record_page(replace(light, parts=there, logit=light.prior_logit + 1.0), KNOWN)
+    assert [one.sources for one in page.subsets] == [("ct", "labs"), ("ct",), ("labs",), ()]
+    assert [one.sources for one in record_page(light, KNOWN).subsets] == [("labs",), ()]
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [("maps add up", "do not add up to the change of the answer"), ("another", "did not pass the check “another”")],
+)
+def test_a_map_that_failed_is_not_shown(attribution, read, check: str, words: str) -> None:
+    small = replace(attribution, parts=(*attribution.parts[:1], *attribution.parts[3:]), logit=0.9)
+    failed = record_page(replace(small, checks=(Check(check, False, "It is not so."),)))
+    passed = record_page(replace(small, checks=(Check(check, True, "It is so."),)))
+    assert [words in one.failed for one in failed.sources] == [True, False, False]
+    assert not any(one.failed for one in passed.sources)
+    found = read(patient_page(failed))
+    assert "This map failed: " in found.words
+    assert "attribution below" not in " ".join(found.values("img", "alt"))
+    assert "attribution below" in " ".join(read(patient_page(passed)).values("img", "alt"))
 
 
 PAYLOADS = [
@@ -105,38 +199,40 @@ PAYLOADS = [
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_any_text_anywhere_stays_text(attribution, payload: str, read) -> None:
+def test_any_text_anywhere_stays_text(light, payload: str, read) -> None:
     labs = Modality(payload, "ehr", (1,), columns=(Column(payload, "category", payload, (payload, "other")),))
     part = ModalityAttribution(
         labs,
         True,
-        0.0,
+        0.1,
         "exact contributions",
         np.zeros(1, np.float32),
         (FeatureValue(payload, 0.0, 0.1, payload, kind="category", levels=(payload, "other")),),
     )
     spoiled = replace(
-        attribution,
+        light,
         model=payload,
         taxonomy=payload,
         record=payload,
         positive=payload,
-        parts=(*attribution.parts[1:3], part, attribution.parts[4]),
-        logit=attribution.prior_logit + 0.1,
+        parts=(part, light.parts[1]),
+        logit=light.prior_logit + 0.1,
         without={payload: 0.5},
         described=((payload, payload),),
+        checks=(Check(payload, False, payload),),
     )
-    found = read(patient_page(spoiled))
-    plain = read(patient_page(replace(attribution, parts=(*attribution.parts[1:4], attribution.parts[4]), logit=0.1)))
+    about = replace(KNOWN, outcome=payload, refused={"scan": payload}, unusual=(payload,), run=((payload, payload),))
+    found = read(patient_page(record_page(spoiled, about)))
     assert "script" not in found.tags
     assert not [name for _, name, _ in found.attributes if name.startswith("on")]
-    assert found.tags.count("img") == plain.tags.count("img")
+    assert found.tags.count("img") == 2
     assert "\u202e" not in found.words
 
 
-def test_the_index_links_keys_and_only_keys(attribution, tmp_path: Path, read) -> None:
-    odd = replace(attribution, record="javascript:alert(1)//")
-    page = write_patient_index([attribution, odd], tmp_path / "index.html").read_text(encoding="utf-8")
+def test_the_index_links_keys_and_only_keys(light, tmp_path: Path, read) -> None:
+    odd = replace(light, record="javascript:alert(1)//")
+    written = write_patient_index([record_page(light), record_page(odd)], tmp_path / "index.html")
+    page = written.read_text(encoding="utf-8")
     assert read(page).values("a", "href") == ["R-ABCDEFGH23.html"]
     assert "javascript:alert(1)//" in read(page).words
 
@@ -149,7 +245,7 @@ def test_a_record_without_anything_says_so(attribution, read) -> None:
         probability=attribution.prior_probability,
         without={},
     )
-    words = read(patient_page(nothing)).words
+    words = read(patient_page(record_page(nothing))).words
     assert "nothing of this record was usable" in words
     assert "Nothing was there to withhold" in words
 
@@ -157,7 +253,7 @@ def test_a_record_without_anything_says_so(attribution, read) -> None:
 def test_a_picture_that_may_hold_a_name_is_withheld_in_words(attribution, page: str, read) -> None:
     said = 'Text is burned into the picture, so no page shows it; `burned_in = "show"` in this modality would show it.'
     parts = tuple(replace(part, withheld=said) if part.name == "xray" else part for part in attribution.parts)
-    before, after = read(page), read(patient_page(replace(attribution, parts=parts)))
+    before, after = read(page), read(patient_page(record_page(replace(attribution, parts=parts))))
     assert f"The picture is withheld. {said}" in after.words
     assert "xray: the radiograph" in " ".join(before.values("img", "alt"))
     assert "xray: the radiograph" not in " ".join(after.values("img", "alt"))

@@ -19,8 +19,9 @@ from clinfuse.evaluation.wrong_calls import shown_counts
 from clinfuse.study.config import load_study
 from clinfuse.study.engines.engine import Engine
 from clinfuse.study.engines.worker import Worker
+from clinfuse.study.explained import explain_records, picks
 from clinfuse.study.folder import RunFolder, describe, settle
-from clinfuse.study.outcome import explain_records, finish, picks, read_comparison
+from clinfuse.study.outcome import finish, read_comparison
 from clinfuse.study.run import carry_out, prepare, quick
 from clinfuse.study.work import Work
 
