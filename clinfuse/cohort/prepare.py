@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from clinfuse.cohort.modality import Modality
-from clinfuse.cohort.resample import AxisGrid, canonical, grids, padded, resampled
+from clinfuse.cohort.resample import axis_grids, canonical, padded, resampled
 from clinfuse.cohort.signal import windows_of
 from clinfuse.errors import DataError
 from clinfuse.io.values import Radiograph, Remark, Signal, Volume
@@ -61,11 +61,6 @@ def check_varies(prepared: Prepared, kind: str) -> None:
         )
 
 
-def _volume_grids(shape: tuple[int, ...], spacing: tuple[float, ...], modality: Modality) -> tuple[AxisGrid, ...]:
-    wanted = modality.spacing_mm or (0.0,) * len(shape)
-    return grids(shape, modality.shape[1:], [want / have for want, have in zip(wanted, spacing, strict=True)])
-
-
 def prepare_ct(value: Volume, modality: Modality) -> Prepared:
     """A CT on the grid of its modality.
 
@@ -95,7 +90,7 @@ def prepare_ct(value: Volume, modality: Modality) -> Prepared:
     [40, 40, 40, 40, 40, 40, 40, 40]
     """
     array, spacing = canonical(value)
-    axes = _volume_grids(array.shape, spacing, modality)
+    axes = axis_grids(array.shape, spacing, modality)
     low, high = modality.window if modality.window[1] > modality.window[0] else (-32768.0, 32767.0)
     hounsfield = np.rint(np.clip(resampled(array, axes), low, high)).astype(np.int16)
     return Prepared(padded(hounsfield, axes, max(low, AIR_HU))[None], _EVERY_WINDOW)
@@ -133,7 +128,7 @@ def prepare_mr(value: Volume, modality: Modality) -> Prepared:
             found="one intensity",
             remedy="Leave the volume refused, or export it again.",
         )
-    axes = _volume_grids(array.shape, spacing, modality)
+    axes = axis_grids(array.shape, spacing, modality)
     scaled = (resampled(array, axes) - tissue.mean()) / tissue.std()
     return Prepared(padded(scaled.astype(np.float32), axes, float(scaled.min()))[None], _EVERY_WINDOW)
 
@@ -161,7 +156,6 @@ def prepare_xray(value: Radiograph, modality: Modality) -> Prepared:
     DataError
         ``XRAY_SPACING``.
     """
-    wanted = modality.spacing_mm or (0.0, 0.0)
     if modality.spacing_mm and min(value.spacing_mm) <= 0:
         raise DataError(
             "XRAY_SPACING",
@@ -170,8 +164,7 @@ def prepare_xray(value: Radiograph, modality: Modality) -> Prepared:
             found="a file without one",
             remedy="Remove `spacing_mm` from this modality, or leave the file refused.",
         )
-    steps = [want / have if want else 0.0 for want, have in zip(wanted, value.spacing_mm, strict=True)]
-    axes = grids(value.array.shape, modality.shape[1:], steps)
+    axes = axis_grids(value.array.shape, value.spacing_mm, modality)
     grey = np.clip(resampled(value.array, axes), 0, 1)
     return Prepared(padded(grey, axes, 0.0)[None], _EVERY_WINDOW)
 
@@ -197,7 +190,7 @@ def prepare_mask(value: Volume, modality: Modality) -> Prepared:
         ``MASK_LABEL``.
     """
     array, spacing = canonical(value)
-    axes = _volume_grids(array.shape, spacing, modality)
+    axes = axis_grids(array.shape, spacing, modality)
     labels = modality.shape[0]
     if array.min() < 0 or array.max() > labels:
         raise DataError(

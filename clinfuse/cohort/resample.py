@@ -10,8 +10,9 @@ from typing import final
 import numpy as np
 from scipy import sparse
 
+from clinfuse.cohort.modality import Modality
 from clinfuse.io.values import Volume
-from clinfuse.shapes import Voxels
+from clinfuse.shapes import Affine, Voxels
 
 
 @final
@@ -117,14 +118,25 @@ def padded(array: np.ndarray, axes: Sequence[AxisGrid], fill: float) -> np.ndarr
     return np.pad(array, [grid.padding for grid in axes], constant_values=fill)
 
 
+def axis_grids(shape: Sequence[int], spacing: Sequence[float], modality: Modality) -> tuple[AxisGrid, ...]:
+    """How the axes of an image of this spacing meet those that its modality is prepared on."""
+    wanted = modality.spacing_mm or (0.0,) * len(shape)
+    steps = [want / have if want else 0.0 for want, have in zip(wanted, spacing, strict=True)]
+    return grids(shape, modality.shape[1:], steps)
+
+
+def turns(affine: Affine) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+    """Which axis of a volume is nearest to right, anterior and superior, and whether it points the other way."""
+    cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    order = max(permutations(range(3)), key=lambda axes: float(np.prod([abs(cosines[k, axes[k]]) for k in range(3)])))
+    return order, tuple(bool(cosines[k, order[k]] < 0) for k in range(3))
+
+
 def canonical(volume: Volume) -> tuple[Voxels, tuple[float, float, float]]:
     """The voxels with axes turned and flipped to the nearest of right, anterior, superior, and their spacing in mm.
 
     An oblique volume keeps its own axes: nothing is interpolated here.
     """
-    spacing = np.asarray(volume.spacing_mm)
-    cosines = volume.affine[:3, :3] / spacing
-    order = max(permutations(range(3)), key=lambda axes: float(np.prod([abs(cosines[k, axes[k]]) for k in range(3)])))
-    flips = tuple(slice(None, None, -1) if cosines[k, order[k]] < 0 else slice(None) for k in range(3))
-    x, y, z = (float(spacing[k]) for k in order)
-    return volume.array.transpose(order)[flips], (x, y, z)
+    order, turned = turns(volume.affine)
+    x, y, z = (float(volume.spacing_mm[k]) for k in order)
+    return volume.array.transpose(order)[tuple(slice(None, None, -1 if one else 1) for one in turned)], (x, y, z)

@@ -154,8 +154,9 @@ def environment() -> Environment:
     )
     made.filters.update(number=number, signed=signed, percent=percent)
     made.tests["missing"] = lambda value: value != value
-    style = Markup(_template("base.css"))
+    style, script = Markup(_template("base.css")), Markup(_template("patient.js"))
     made.globals.update(interval=interval, research_only=RESEARCH_ONLY, style=style, policy=policy(style))
+    made.globals.update(script=script, scripted=policy(style, script))
     return made
 
 

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from clinfuse.cohort.modality import Modality
 from clinfuse.report.canvas import FAINT, INK, LINE, PAGE, SOFT, Picture, bare, label, picture
+from clinfuse.report.record.views import PLANES, View
 
 TOWARD, AWAY = "#ff7f2a", "#3f9bff"
 _EDGE = [withStroke(linewidth=2, foreground="black")]
@@ -31,21 +32,10 @@ def _overlay(axes: Axes, map_: np.ndarray, strongest: float, aspect: float) -> N
     axes.imshow(colours, origin="lower", aspect=aspect, interpolation="bilinear")
 
 
-def _smooth(map_: np.ndarray, spatial: int) -> tuple[np.ndarray, float]:
-    """Add up the channels, blur by one element for the eye only, and give the strongest value."""
-    flat = gaussian_filter(np.asarray(map_, np.float64).sum(0), 1.0) if spatial else np.asarray(map_, np.float64)
+def _smooth(map_: np.ndarray) -> tuple[np.ndarray, float]:
+    """Blur by one element for the eye only, and give the strongest value."""
+    flat = np.asarray(gaussian_filter(np.asarray(map_, np.float64), 1.0))
     return flat, max(float(np.abs(flat).max()), 1e-12)
-
-
-def _background(modality: Modality, data: np.ndarray) -> tuple[np.ndarray, float, float]:
-    if modality.kind == "mask":
-        labels = np.arange(1, len(data) + 1).reshape(-1, *[1] * (data.ndim - 1))
-        flat = (data * labels).max(0)
-        return flat, 0.0, float(max(len(data), 1))
-    low, high = modality.window
-    if low >= high:
-        low, high = (float(v) for v in np.percentile(data[0], (0.5, 99.5)))
-    return data[0], low, max(high, low + 1e-6)
 
 
 def _letters(axes: Axes, left: str, right: str, top: str, bottom: str) -> None:
@@ -75,39 +65,21 @@ def _scale_bar(axes: Axes, millimetres_per_pixel: float, pixels: int, *, inverte
     )  # fmt: skip
 
 
-def volume(modality: Modality, data: np.ndarray, map_: np.ndarray | None) -> Picture:
+def volume(view: View) -> Picture:
     """Draw three orthogonal slices through the strongest attribution, plain above, with attribution below.
 
-    Parameters
-    ----------
-    modality : Modality
-        Of kind ct, mr or mask.
-    data, map_ : ndarray, (channel, x, y, z)
-        The prepared image in its own unit and the attribution, RAS+; without a map the middle slices alone.
-
-    Returns
-    -------
-    Picture
-        Patient's right on the left, as radiologists look.
+    Without an attribution they are the middle slices, alone. Patient's right is on the left, as radiologists look.
     """
-    image, low, high = _background(modality, np.asarray(data, np.float64))
-    rows = 1 if map_ is None else 2
-    parts, strongest = _smooth(np.zeros_like(data) if map_ is None else map_, 3)
-    middle = tuple(length // 2 for length in parts.shape)
-    at = middle if map_ is None else np.unravel_index(int(np.abs(parts).argmax()), parts.shape)
-    mm = modality.spacing_mm or (0.0, 0.0, 0.0)
-    views = (
-        ("axial", 2, (0, 1), ("R", "L", "A", "P")),
-        ("coronal", 1, (0, 2), ("R", "L", "S", "I")),
-        ("sagittal", 0, (1, 2), ("A", "P", "S", "I")),
-    )
+    rows = 2 if view.mapped else 1
+    low, high = view.window
+    mm, at = view.spacing, view.centre
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(rows, 3, squeeze=False, gridspec_kw={"wspace": 0.03, "hspace": 0.03})
         figure.subplots_adjust(left=0.0, right=1.0, top=1 - 0.09 / rows, bottom=0.0)
-        for column, (name, axis, (across, up), letters) in enumerate(views):
-            cut, part = np.take(image, at[axis], axis).T, np.take(parts, at[axis], axis).T
-            aspect = mm[up] / mm[across] if min(mm) > 0 else 1.0
+        for column, (name, axis, (across, up), letters) in enumerate(PLANES):
+            cut = view.cut(axis, at[axis]).T
+            aspect = mm[up] / mm[across]
             for row in range(rows):
                 axes = grid[row][column]
                 axes.set_facecolor("black")
@@ -115,40 +87,41 @@ def volume(modality: Modality, data: np.ndarray, map_: np.ndarray | None) -> Pic
                     cut, cmap="gray", vmin=low, vmax=high, origin="lower", aspect=aspect, interpolation="nearest"
                 )
                 if row:
-                    _overlay(axes, part, strongest, aspect)
+                    _overlay(axes, view.map_cut(axis, at[axis]).T, 1.0, aspect)
                 axes.set(xticks=[], yticks=[], adjustable="datalim")
                 axes.invert_xaxis()
                 bare(axes)
                 _letters(axes, *letters)
-                _scale_bar(axes, mm[across], cut.shape[1], inverted=True)
-            where = f"{name}, slice {at[axis] + 1} of {image.shape[axis]}"
+                _scale_bar(axes, mm[across] if view.measured else 0.0, cut.shape[1], inverted=True)
+            where = f"{name}, slice {at[axis] + 1} of {view.array.shape[axis]}"
             grid[0][column].set_title(where, fontsize=8.5, color=SOFT, loc="left", pad=4)
 
     where = (
-        "middle axial, coronal and sagittal slice"
-        if map_ is None
-        else "axial, coronal and sagittal slice through the strongest attribution, the image above and the same image "
-        "with attribution below"
+        "axial, coronal and sagittal slice through the strongest attribution, the image above and the same image with "
+        "attribution below"
+        if view.mapped
+        else "middle axial, coronal and sagittal slice"
     )
-    alt = f"{modality.name}: {where}; patient's right on the left."
+    alt = f"{view.modality.name}: {where}; patient's right on the left."
     return picture(draw, size=(PAGE * 0.8, PAGE * 0.8 * 0.345 * rows), alt=alt, kind="png")
 
 
-def radiograph(modality: Modality, data: np.ndarray, map_: np.ndarray | None) -> Picture:
+def radiograph(name: str, film: np.ndarray, map_: np.ndarray | None, mm: tuple[float, ...] = (0.0, 0.0)) -> Picture:
     """Draw an X-ray, plain on the left, with attribution on the right.
 
     Parameters
     ----------
-    modality : Modality
-        Of kind xray.
-    data, map_ : ndarray, (channel, y, x)
+    name : str
+        Of the modality.
+    film, map_ : ndarray, (y, x)
         Row 0 is the top; without a map the radiograph alone.
+    mm : tuple of float, (y, x)
+        Size of a pixel; 0 where it is not known.
     """
-    image = np.asarray(data, np.float64)[0][::-1]
+    image = np.asarray(film, np.float64)[::-1]
     columns = 1 if map_ is None else 2
-    flat, strongest = _smooth(np.zeros_like(data) if map_ is None else map_, 2)
+    flat, strongest = _smooth(np.zeros_like(film) if map_ is None else map_)
     parts = flat[::-1]
-    mm = modality.spacing_mm or (0.0, 0.0)
     aspect = mm[0] / mm[1] if min(mm) > 0 else 1.0
     height = min(4.6, 3.9 * aspect * image.shape[0] / image.shape[1])
 
@@ -164,7 +137,7 @@ def radiograph(modality: Modality, data: np.ndarray, map_: np.ndarray | None) ->
             _scale_bar(axes, mm[1], image.shape[1], inverted=False)
 
     beside = " on the left and the same with attribution on the right" if columns == 2 else ""
-    return picture(draw, size=(3.9 * columns, height), alt=f"{modality.name}: the radiograph{beside}.", kind="png")
+    return picture(draw, size=(3.9 * columns, height), alt=f"{name}: the radiograph{beside}.", kind="png")
 
 
 def signal(modality: Modality, data: np.ndarray, map_: np.ndarray | None) -> Picture:

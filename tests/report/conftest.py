@@ -29,7 +29,7 @@ class Page(HTMLParser):
         self.attributes += [(tag, name, value or "") for name, value in attrs]
 
     def handle_data(self, data: str) -> None:
-        if self.tags and self.tags[-1] != "style":
+        if self.tags and self.tags[-1] not in ("style", "script"):
             self.text.append(data)
 
     def values(self, tag: str, name: str) -> list[str]:

@@ -13,6 +13,7 @@ from clinfuse.cohort.modality import Modality
 from clinfuse.report import figures, pictures
 from clinfuse.report.canvas import Picture
 from clinfuse.report.figures import Estimate
+from clinfuse.report.record.views import prepared_view
 
 ODD = "$\\frac{a}$ <b>&\u202e名"
 ROWS = (
@@ -65,10 +66,11 @@ MASK = Modality("organs", "mask", (2, 10, 12, 6))
 def test_a_volume_is_cut_through_the_strongest_attribution(modality: Modality) -> None:
     map_ = np.zeros(modality.shape, np.float32)
     map_[0, 3, 7, 2] = -1.0
-    picture = pictures.volume(modality, np.zeros(modality.shape, np.float32), map_)
+    flat = np.zeros(modality.shape, np.float32)
+    picture = pictures.volume(prepared_view(modality, flat, map_))
     moved = np.roll(map_, 3, axis=1)
-    assert picture.uri == pictures.volume(modality, np.zeros(modality.shape, np.float32), map_).uri
-    assert picture.uri != pictures.volume(modality, np.zeros(modality.shape, np.float32), moved).uri
+    assert picture.uri == pictures.volume(prepared_view(modality, flat, map_)).uri
+    assert picture.uri != pictures.volume(prepared_view(modality, flat, moved)).uri
     assert "patient's right on the left" in picture.alt
     assert struct.unpack(">II", content(picture)[16:24]) == pytest.approx(
         (2 * picture.width, 2 * picture.height), abs=2
@@ -77,8 +79,7 @@ def test_a_volume_is_cut_through_the_strongest_attribution(modality: Modality) -
 
 @pytest.mark.parametrize("map_value", [0.0, 1.0])
 def test_a_flat_map_is_drawn_without_a_fault(map_value: float) -> None:
-    xray = Modality("xray", "xray", (1, 12, 10), spacing_mm=(2.0, 2.0))
-    picture = pictures.radiograph(xray, np.full((1, 12, 10), 0.5), np.full((1, 12, 10), map_value, np.float32))
+    picture = pictures.radiograph("xray", np.full((12, 10), 0.5), np.full((12, 10), map_value), (2.0, 2.0))
     assert content(picture).startswith(b"\x89PNG")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from clinfuse.cohort.modality import VOLUME_KINDS
 from clinfuse.explain.values import Attribution, Check, ModalityAttribution
 from clinfuse.report import pictures
 from clinfuse.report.allowed import described_text, name_text
@@ -23,6 +24,7 @@ def record_page(attribution: Attribution, about: About = NOTHING) -> RecordPage:
         What the run knows beside it.
     """
     a = attribution
+    volumes = sum(part.has_map and part.modality.kind in VOLUME_KINDS for part in a.parts)
     return RecordPage(
         record=name_text(a.record),
         patient=name_text(a.patient),
@@ -43,7 +45,7 @@ def record_page(attribution: Attribution, about: About = NOTHING) -> RecordPage:
         outcome=name_text(about.outcome),
         described=tuple(Fact(name=name_text(n), text=described_text(n, value)) for n, value in a.described),
         shares=Drawn.of(pictures.waterfall(a.prior_logit, [(p.name, p.share, p.present) for p in a.parts], a.logit)),
-        sources=tuple(_source(part, a.checks, about) for part in a.parts),
+        sources=tuple(_source(part, a.checks, about, volumes) for part in a.parts),
         subsets=_subsets(a, about),
         unusual=about.unusual,
         badges=(*_badges(a.checks, "record"), *_badges(about.checks, "run")),
@@ -52,9 +54,9 @@ def record_page(attribution: Attribution, about: About = NOTHING) -> RecordPage:
     )
 
 
-def _source(part: ModalityAttribution, checks: Sequence[Check], about: About) -> Source:
+def _source(part: ModalityAttribution, checks: Sequence[Check], about: About, volumes: int) -> Source:
     if part.present:
-        return drawn_source(part, checks, about)
+        return drawn_source(part, checks, about, volumes=volumes)
     refused = about.refused.get(part.name, "")
     return Source(
         name=name_text(part.name),

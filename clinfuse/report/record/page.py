@@ -9,7 +9,7 @@ from typing import Annotated, Literal, final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from clinfuse.report.canvas import Picture
-from clinfuse.report.html import DataUri
+from clinfuse.report.html import DataUri, Prose
 
 _STARTS = {"png": b"\x89PNG\r\n\x1a\n", "svg+xml": b"<?xml"}
 
@@ -21,6 +21,15 @@ def _encoded(text: str) -> str:
         message = "base64"
         raise ValueError(message) from None
     return text
+
+
+def _source(data: str, kind: str) -> DataUri:
+    content = base64.b64decode(data)
+    return DataUri.of(content if content.startswith(_STARTS[kind]) else b"", kind)
+
+
+def _png(data: str) -> DataUri:
+    return _source(data, "png")
 
 
 Encoded = Annotated[str, AfterValidator(_encoded)]
@@ -53,8 +62,7 @@ class Drawn(Section):
     @property
     def uri(self) -> DataUri:
         """The picture as the source of an image: its own bytes, or nothing where they are of another kind."""
-        content = base64.b64decode(self.data)
-        return DataUri.of(content if content.startswith(_STARTS[self.kind]) else b"", self.kind)
+        return _source(self.data, self.kind)
 
 
 @final
@@ -79,6 +87,59 @@ class Value(Section):
 
 
 @final
+class Slice(Section):
+    """One slice: its number from 1, where it lies in mm, image number of its file (0: unknown), and two pictures."""
+
+    number: int
+    place: float
+    image: int = 0
+    base: Encoded
+    over: Encoded = ""
+
+    @property
+    def layers(self) -> tuple[DataUri, ...]:
+        """The picture, and the attribution where there is some."""
+        return tuple(_png(one) for one in (self.base, self.over) if one)
+
+
+@final
+class Plane(Section):
+    """Slices in one direction, the chosen one through the strongest attribution, and their size on the page."""
+
+    name: str
+    of: int
+    chosen: int
+    width: int
+    height: int
+    letters: tuple[str, str, str, str]
+    slices: tuple[Slice, ...]
+
+
+@final
+class Preset(Section):
+    """A grey scale by name: what each of 256 levels of a picture looks like, 0 to 1."""
+
+    name: str
+    low: float
+    high: float
+    table: Annotated[tuple[Share, ...], Field(min_length=256, max_length=256)]
+
+    @property
+    def values(self) -> Prose:
+        """The table as one text."""
+        return Prose(" ".join(f"{one:g}" for one in self.table))
+
+
+@final
+class Viewer(Section):
+    """Slices in three directions; without presets the pictures look as they are. ``original``: as it was scanned."""
+
+    original: bool
+    planes: tuple[Plane, ...]
+    presets: tuple[Preset, ...]
+
+
+@final
 class Source(Section):
     """One modality: whether it was there, what it did, and pictures of it.
 
@@ -97,6 +158,7 @@ class Source(Section):
     failed: str = ""
     withheld: str = ""
     figures: tuple[Drawn, ...] = ()
+    viewer: Viewer | None = None
     values: tuple[Value, ...] = ()
 
 

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
 
+import numpy as np
+
+from clinfuse.cohort.modality import VOLUME_KINDS
+from clinfuse.cohort.placement import onto_film
+from clinfuse.errors import ClinfuseError
 from clinfuse.explain.values import Check, FeatureValue, ModalityAttribution
 from clinfuse.report import pictures
-from clinfuse.report.allowed import name_text, range_text, value_text
+from clinfuse.report.allowed import name_text, plain, range_text, value_text
 from clinfuse.report.canvas import Picture
 from clinfuse.report.record.about import About
-from clinfuse.report.record.page import Drawn, Source, Value
+from clinfuse.report.record.page import Drawn, Source, Value, Viewer
+from clinfuse.report.record.slices import viewer
+from clinfuse.report.record.views import View, original_view, prepared_view
 
 MOST_FEATURES = 14
+SLICES = 7_000_000
 COLOURS = "Orange moved the answer towards the finding, blue away from it; blurred by one element for the eye."
+NOTHING_MOVED = "The map is zero everywhere: nothing inside this source moved the answer."
 # What a failed check means for the map, in plain words.
 _FAILED = {
     "maps add up": "its parts do not add up to the change of the answer that they explain",
@@ -23,10 +34,21 @@ _FAILED = {
 }
 
 
-def drawn_source(part: ModalityAttribution, checks: Sequence[Check], about: About) -> Source:
-    """Give what the page shows of a source that was there."""
+@final
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Pictures, slices, values and captions of one source."""
+
+    figures: tuple[Picture, ...] = ()
+    viewer: Viewer | None = None
+    values: tuple[Value, ...] = ()
+    captions: tuple[str, ...] = ()
+
+
+def drawn_source(part: ModalityAttribution, checks: Sequence[Check], about: About, *, volumes: int = 1) -> Source:
+    """Give what the page shows of a source that was there; `volumes` of them share the room for slices."""
     failed = _failed(part, checks)
-    figures, values, captions = _shown(part, failed=bool(failed))
+    shown = _shown(part, failed=bool(failed), about=about, volumes=max(volumes, 1))
     return Source(
         name=name_text(part.name),
         kind=part.modality.kind,
@@ -35,11 +57,12 @@ def drawn_source(part: ModalityAttribution, checks: Sequence[Check], about: Abou
         share=part.share,
         points=getattr(part, "points", None),
         method=part.method,
-        captions=captions,
+        captions=shown.captions,
         failed=failed,
         withheld=part.withheld,
-        figures=tuple(Drawn.of(figure) for figure in figures),
-        values=values,
+        figures=tuple(Drawn.of(figure) for figure in shown.figures),
+        viewer=shown.viewer,
+        values=shown.values,
     )
 
 
@@ -61,31 +84,56 @@ def _imputed(features: Sequence[FeatureValue]) -> str:
     return f"{len(empty)} of {len(declared)} values {verb} missing; the model fills in what it learned in training."
 
 
-def _shown(
-    part: ModalityAttribution, *, failed: bool
-) -> tuple[tuple[Picture, ...], tuple[Value, ...], tuple[str, ...]]:
+def _shown(part: ModalityAttribution, *, failed: bool, about: About, volumes: int) -> Shown:
     if part.has_map:
-        if part.withheld:
-            return (), (), ()
-        return _mapped(part, failed=failed)
+        return Shown() if part.withheld else _mapped(part, failed=failed, about=about, volumes=volumes)
     if part.features:
         return _listed(part)
-    return (), (), ("The learner of this source gives no parts; only its share is known.",)
+    return Shown(captions=("The learner of this source gives no parts; only its share is known.",))
 
 
-def _mapped(
-    part: ModalityAttribution, *, failed: bool
-) -> tuple[tuple[Picture, ...], tuple[Value, ...], tuple[str, ...]]:
-    map_ = None if failed else part.map
-    draw = {"xray": pictures.radiograph, "eeg": pictures.signal}.get(part.modality.kind, pictures.volume)
-    captions = [] if failed else [COLOURS, f"Compared with {part.baseline}."]
-    low, high = part.modality.window
-    if part.modality.kind == "ct" and low < high:
-        captions.append(f"Window {low:g} to {high:g} HU.".replace("-", "−"))
-    return (draw(part.modality, part.data, map_),), (), tuple(captions)
+def _mapped(part: ModalityAttribution, *, failed: bool, about: About, volumes: int) -> Shown:
+    modality, map_ = part.modality, None if failed else part.map
+    captions = [] if failed else [COLOURS if np.any(part.map) else NOTHING_MOVED, f"Compared with {part.baseline}."]
+    value, lost = _original(part, about)
+    captions += [lost] if lost else []
+    if modality.kind in VOLUME_KINDS:
+        view = original_view(modality, value, map_) if value is not None else prepared_view(modality, part.data, map_)
+        captions.append(_grid_words(view))
+        return Shown((pictures.volume(view),), viewer(view, SLICES // volumes), captions=tuple(captions))
+    if modality.kind == "xray":
+        film, over = part.data[0], None if map_ is None else map_.sum(0)
+        if value is not None:
+            film = value.array
+            over = None if over is None else onto_film(over, film.shape, value.spacing_mm, modality)
+        mm = value.spacing_mm if value is not None else modality.spacing_mm or (0.0, 0.0)
+        return Shown((pictures.radiograph(modality.name, film, over, mm),), captions=tuple(captions))
+    return Shown((pictures.signal(modality, part.data, map_),), captions=tuple(captions))
 
 
-def _listed(part: ModalityAttribution) -> tuple[tuple[Picture, ...], tuple[Value, ...], tuple[str, ...]]:
+def _original(part: ModalityAttribution, about: About) -> tuple[Any, str]:
+    """The image as it was scanned and nothing, or nothing and why in words."""
+    if about.record is None or part.modality.kind not in (*VOLUME_KINDS, "xray"):
+        return None, ""
+    try:
+        return about.record.load(part.name), ""
+    except ClinfuseError as error:
+        return None, f"The original can no longer be read ({error.code}); this is what the model was given."
+
+
+def _grid_words(view: View) -> str:
+    low, high = view.window
+    unit = " HU" if view.modality.kind == "ct" else ""
+    x, y, z = view.spacing
+    across = f"{plain(x)} x {plain(y)} x {plain(z)} mm a voxel"
+    window = f"grey from {plain(low)} to {plain(high)}{unit}"
+    if view.original:
+        words = f"The series as it was scanned ({across}), {window}"
+        return f"{words}; the attribution is interpolated to it from the coarser grid of the model."
+    return f"The image as the model was given it, {window}."
+
+
+def _listed(part: ModalityAttribution) -> Shown:
     ordered = sorted(part.features, key=lambda one: -abs(one.contribution))
     values = tuple(
         Value(name=name_text(f.name), text=value_text(f), normal=range_text(f), outside=f.outside, added=f.contribution)
@@ -99,4 +147,4 @@ def _listed(part: ModalityAttribution) -> tuple[tuple[Picture, ...], tuple[Value
         captions.append(f"{len(values) - MOST_FEATURES} smaller ones are only in the table.")
     if part.baseline:
         captions.append(f"Compared with {part.baseline}.")
-    return (pictures.bars(rows),), values, tuple(captions)
+    return Shown((pictures.bars(rows),), values=values, captions=tuple(captions))
