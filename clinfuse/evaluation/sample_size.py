@@ -272,10 +272,9 @@ def sized(audited: Audit, cohort: Cohort, *, auroc: float = EXPECTED_AUROC) -> A
         return audited
     people = np.asarray(cohort.patient_keys)
     patients, events = (len(np.unique(people[rows])) for rows in (labels >= 0, labels == 1))
-    if events == patients:
-        return audited
     counted = {name: count for name, count in candidates(cohort).items() if count}
-    prevalence = events / patients
+    # Where everybody has records of both classes, each record is a question of its own.
+    prevalence = events / patients if events < patients else float(np.mean(labels[labels >= 0] == 1))
     needed = development_size(max(1, sum(counted.values())), prevalence, r2=cox_snell(auroc, prevalence))
     fact = ("patients for so many candidates", f"{patients} with {events} events; {needed}")
     findings = audited.findings

@@ -15,6 +15,7 @@ from clinfuse.training.early import EarlyFusion
 from clinfuse.training.joint import JointFusion
 from clinfuse.training.late import LateFusion
 from clinfuse.training.options import TrainingOptions
+from clinfuse.training.unimodal import Unimodal
 
 
 def exclusive_or(records=300, seed=0):
@@ -139,6 +140,22 @@ def test_a_modality_that_the_fusion_cannot_read_is_named(additive):
     cv.withheld = held
     assert any(one.startswith("late reads m0 worse than a model of its own") for one in said)
     assert not any("reads" in one for one in diagnose(result, "late").sentences)
+
+
+def test_of_several_models_of_a_modality_the_one_with_its_name_is_held_against_the_fusion(cohort_of):
+    cohort = cohort_of(60, strengths=(2.0, 1.0))
+    names = {"m0": Unimodal("m0", learner="logistic"), "m0 by trees": Unimodal("m0", learner="lightgbm")}
+    models = {**names, "late": LateFusion(combine="mean")}
+    found = diagnose(compare(cohort, models, folds=2, best_single="m1"), "late")
+    alone = {role.modality: role.alone.value for role in found.roles}
+    compared = compare(cohort, models, folds=2, best_single="m1")
+    values = {row.model: row.value for row in compared.rows if row.metric == "auroc"}
+    assert values["m0"] != values["m0 by trees"]
+    assert alone["m0"] == values["m0"]
+    unnamed = compare(
+        cohort, {"a": names["m0"], "b": names["m0 by trees"], "late": models["late"]}, folds=2, best_single="m1"
+    )
+    assert {role.modality: role.alone.value for role in diagnose(unnamed, "late").roles}["m0"] == values["m0"]
 
 
 def test_a_diagnosis_is_json_and_the_same_again(additive):

@@ -153,3 +153,14 @@ def test_what_intervals_of_few_events_were_worth_is_quoted(monkeypatch: pytest.M
     monkeypatch.setattr(sample_size, "WIDTH_60_5", 0.42)
     said = sized(Audit((), ()), cohort_of(60, 5)).findings[0].text
     assert re.search("held the truth in 88 % and were 0.4 wide", said)
+
+
+def test_patients_who_have_records_of_both_classes_are_counted_too():
+    labels = np.tile([0, 1], 18)
+    people = [f"P{k}" for k in np.arange(36) // 2]
+    labs = {"labs": np.arange(36.0)[:, None] % 5}
+    cohort = Cohort.from_arrays(labs, labels=labels, kinds={"labs": "ehr"}, patient_ids=people)
+    (found,) = sized(Audit((), ()), cohort).findings
+    assert found.code == "SAMPLE_SMALL"
+    assert "18 patients with 18 events" in found.text
+    assert "prevalence of 50 %" in found.text

@@ -207,7 +207,7 @@ def diagnose(comparison: Comparison, model: str = "", *, seed: int | None = None
         )
     start = cv.seed if seed is None else seed
     folds = list(held_out(cv))
-    alone = {one.modalities[0]: one for one in comparison.models.values() if not one.multimodal}
+    alone = _alone(comparison)
     gradients = gradient_shares(cv)
     measured = [one for one in cv.modalities if one in alone and _can_be_measured(cv, one)]
     roles = tuple(_role(cv, alone[one], folds, gradient=gradients.get(one, math.nan), seed=start) for one in measured)
@@ -238,6 +238,15 @@ def gradient_shares(cv: CrossValidation) -> dict[str, float]:
 def _can_be_measured(cv: CrossValidation, name: str) -> bool:
     has = cv.predictions.present[:, cv.predictions.modalities.index(name)]
     return bool(has.any()) and both_classes(cv.predictions.rows(has), _LEAST)
+
+
+def _alone(comparison: Comparison) -> dict[str, CrossValidation]:
+    """The single model of each modality: of several the one that bears its name, else the first."""
+    found: dict[str, CrossValidation] = {}
+    for one in comparison.models.values():
+        if not one.multimodal and (one.name == one.modalities[0] or one.modalities[0] not in found):
+            found[one.modalities[0]] = one
+    return found
 
 
 def _role(
