@@ -1,25 +1,20 @@
-"""Figures of one patient: images and signals with what moved the model, values beside their reference range."""
+"""Figures of one patient: images with what moved the model, values beside their reference range."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import mne
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from scipy.ndimage import gaussian_filter, gaussian_filter1d
+from scipy.ndimage import gaussian_filter
 
-from clinfuse.cohort.modality import Modality
 from clinfuse.report.canvas import FAINT, INK, LINE, PAGE, SOFT, Picture, bare, label, picture
 from clinfuse.report.record.views import PLANES, View
 
 TOWARD, AWAY = "#ff7f2a", "#3f9bff"
 _EDGE = [withStroke(linewidth=2, foreground="black")]
-_SIGNED = LinearSegmentedColormap.from_list("clinfuse", [AWAY, "#f4f4f4", TOWARD])
-_LIGHT = LinearSegmentedColormap.from_list("clinfuse_light", ["#8fbfeb", "#ffffff", "#f5b183"])
 
 
 def _overlay(axes: Axes, map_: np.ndarray, strongest: float, aspect: float) -> None:
@@ -138,90 +133,6 @@ def radiograph(name: str, film: np.ndarray, map_: np.ndarray | None, mm: tuple[f
 
     beside = " on the left and the same with attribution on the right" if columns == 2 else ""
     return picture(draw, size=(3.9 * columns, height), alt=f"{name}: the radiograph{beside}.", kind="png")
-
-
-def signal(modality: Modality, data: np.ndarray, map_: np.ndarray | None) -> Picture:
-    """Draw the window of a recording with the strongest attribution, every channel with its shading.
-
-    Parameters
-    ----------
-    modality : Modality
-        Of kind eeg: channels, rate.
-    data, map_ : ndarray, (windows, channel, time)
-        µV, and the attribution; without a map the first window alone.
-    """
-    map_ = np.zeros_like(data) if map_ is None else map_
-    strengths = np.abs(map_).sum((1, 2))
-    window = int(strengths.argmax())
-    trace, part = np.asarray(data[window], np.float64), np.asarray(map_[window], np.float64)
-    channels, samples = trace.shape
-    rate = modality.rate_hz or 1.0
-    step = max(6 * float(np.median(np.std(trace, axis=1))), 1e-6)
-    shade = gaussian_filter1d(np.abs(part), max(samples / 100, 1), axis=1) * np.sign(
-        gaussian_filter1d(part, max(samples / 100, 1), axis=1)
-    )
-    strongest = max(float(np.abs(shade).max()), 1e-12)
-    names = modality.channels or tuple(f"channel {c + 1}" for c in range(channels))
-    seconds = samples / rate
-    placed = on_the_head(names)
-
-    def draw(figure: Figure) -> None:
-        wide = 0.7 if placed else 0.87
-        height = figure.get_size_inches()[1]
-        axes = figure.add_axes((0.075, 0.42 / height, wide - 0.06, 1 - 0.68 / height))
-        axes.imshow(
-            shade, cmap=_LIGHT, vmin=-strongest, vmax=strongest, aspect="auto", interpolation="nearest",
-            extent=(0, seconds, channels - 0.5, -0.5),
-        )  # fmt: skip
-        times = np.arange(samples) / rate
-        for c in range(channels):
-            axes.plot(times, c - np.clip((trace[c] - trace[c].mean()) / step, -0.9, 0.9), color=INK, linewidth=0.6)
-        axes.set_yticks(range(channels), [label(name, 10) for name in names])
-        axes.set(xlim=(0, seconds), ylim=(channels - 0.4, -0.6), xlabel="seconds in the window")
-        axes.tick_params(axis="y", length=0, labelcolor=INK)
-        bare(axes, "bottom")
-        axes.plot([seconds * 1.012] * 2, [0.5, -0.5], color=INK, linewidth=1.5, clip_on=False, solid_capstyle="butt")
-        axes.text(seconds * 1.02, 0, f"{step:.0f} µV", fontsize=8, va="center", clip_on=False)
-        axes.set_title(f"window {window + 1} of {len(map_)}", fontsize=8.5, color=SOFT, loc="left", pad=4)
-        if placed:
-            head = figure.add_axes((0.79, 0.5 - 0.95 / height, 0.2, 1.9 / height))
-            _topography(head, names, map_.sum((0, 2)))
-            head.set_title("all windows, by electrode", fontsize=8.5, color=SOFT, pad=6)
-
-    alt = (
-        f"{modality.name}: traces of {channels} channels in window {window + 1} of {len(map_)}, the one with the "
-        f"strongest attribution, shaded by attribution over {seconds:.1f} seconds."
-    )
-    return picture(draw, size=(PAGE, max(2.7, 0.75 + 0.3 * channels)), alt=alt, kind="png")
-
-
-def on_the_head(names: Sequence[str]) -> bool:
-    """Whether the name of every channel is one of the 10-20 system, so that it has a place on the head.
-
-    Examples
-    --------
-    >>> on_the_head(["Fp1", "CZ", "O2", "T3"]), on_the_head(["Fp1", "Cz", "O2", "ECG"])
-    (True, False)
-    """
-    known = {name.casefold() for name in _montage().ch_names}
-    return len(names) >= 4 and all(name.casefold() in known for name in names)
-
-
-def _montage() -> mne.channels.DigMontage:
-    newer = "colin27_1020"  # the name since mne 1.13; the positions are the same
-    return mne.channels.make_standard_montage(
-        newer if newer in mne.channels.get_builtin_montages() else "standard_1020"
-    )
-
-
-def _topography(axes: Axes, names: Sequence[str], values: np.ndarray) -> None:
-    info = mne.create_info(list(names), sfreq=1.0, ch_types="eeg", verbose="error")
-    info.set_montage(_montage(), match_case=False, verbose="error")
-    reach = max(float(np.abs(values).max()), 1e-12)
-    mne.viz.plot_topomap(
-        np.asarray(values, np.float64), info, axes=axes, show=False, cmap=_SIGNED, vlim=(-reach, reach), contours=0,
-        sensors="k.", outlines="head", extrapolate="head",
-    )  # fmt: skip
 
 
 def bars(rows: Sequence[tuple[str, str, str, str, float]]) -> Picture:

@@ -81,12 +81,3 @@ def test_a_volume_is_cut_through_the_strongest_attribution(modality: Modality) -
 def test_a_flat_map_is_drawn_without_a_fault(map_value: float) -> None:
     picture = pictures.radiograph("xray", np.full((12, 10), 0.5), np.full((12, 10), map_value), (2.0, 2.0))
     assert content(picture).startswith(b"\x89PNG")
-
-
-def test_the_window_with_the_strongest_attribution_is_shown() -> None:
-    eeg = Modality("eeg", "eeg", (3, 2, 40), channels=("EEG 1", ODD), rate_hz=20.0, seconds=2.0)
-    map_ = np.zeros((3, 2, 40), np.float32)
-    map_[1, 0, 5:9] = -0.3
-    picture = pictures.signal(eeg, np.random.default_rng(0).normal(size=(3, 2, 40)), map_)
-    assert "window 2 of 3" in picture.alt
-    assert "over 2.0 seconds" in picture.alt

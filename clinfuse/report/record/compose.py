@@ -45,7 +45,7 @@ def record_page(attribution: Attribution, about: About = NOTHING) -> RecordPage:
         outcome=name_text(about.outcome),
         described=tuple(Fact(name=name_text(n), text=described_text(n, value)) for n, value in a.described),
         shares=Drawn.of(pictures.waterfall(a.prior_logit, [(p.name, p.share, p.present) for p in a.parts], a.logit)),
-        sources=tuple(_source(part, a.checks, about, volumes) for part in a.parts),
+        sources=tuple(_source(a, part, about, volumes) for part in a.parts),
         subsets=_subsets(a, about),
         unusual=about.unusual,
         badges=(*_badges(a.checks, "record"), *_badges(about.checks, "run")),
@@ -54,9 +54,11 @@ def record_page(attribution: Attribution, about: About = NOTHING) -> RecordPage:
     )
 
 
-def _source(part: ModalityAttribution, checks: Sequence[Check], about: About, volumes: int) -> Source:
+def _source(a: Attribution, part: ModalityAttribution, about: About, volumes: int) -> Source:
     if part.present:
-        return drawn_source(part, checks, about, volumes=volumes)
+        # What a run was checked for holds for every map of it.
+        points = getattr(a, "points", {}).get(part.name)
+        return drawn_source(part, (*a.checks, *about.checks), about, volumes=volumes, points=points)
     refused = about.refused.get(part.name, "")
     return Source(
         name=name_text(part.name),

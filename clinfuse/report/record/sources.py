@@ -12,8 +12,9 @@ import numpy as np
 from clinfuse.cohort.modality import VOLUME_KINDS
 from clinfuse.cohort.placement import onto_film
 from clinfuse.errors import ClinfuseError
+from clinfuse.explain.bands import band_parts
 from clinfuse.explain.values import Check, FeatureValue, ModalityAttribution
-from clinfuse.report import pictures
+from clinfuse.report import pictures, recordings
 from clinfuse.report.allowed import name_text, plain, range_text, value_text
 from clinfuse.report.canvas import Picture
 from clinfuse.report.record.about import About
@@ -25,6 +26,11 @@ MOST_FEATURES = 14
 SLICES = 7_000_000
 COLOURS = "Orange moved the answer towards the finding, blue away from it; blurred by one element for the eye."
 NOTHING_MOVED = "The map is zero everywhere: nothing inside this source moved the answer."
+MONTAGE = (
+    "Longitudinal bipolar montage of the filtered recording that the model was given; each line is shaded by the mean "
+    "of its two electrodes. Seconds count through the windows that were used."
+)
+AS_PREPARED = "Channels as the model was given them; seconds count through the windows that were used."
 # What a failed check means for the map, in plain words.
 _FAILED = {
     "maps add up": "its parts do not add up to the change of the answer that they explain",
@@ -45,8 +51,13 @@ class Shown:
     captions: tuple[str, ...] = ()
 
 
-def drawn_source(part: ModalityAttribution, checks: Sequence[Check], about: About, *, volumes: int = 1) -> Source:
-    """Give what the page shows of a source that was there; `volumes` of them share the room for slices."""
+def drawn_source(
+    part: ModalityAttribution, checks: Sequence[Check], about: About, *, volumes: int = 1, points: float | None = None
+) -> Source:
+    """Give what the page shows of a source that was there; `volumes` of them share the room for slices.
+
+    ``points`` is its share in percentage points, where it is known.
+    """
     failed = _failed(part, checks)
     shown = _shown(part, failed=bool(failed), about=about, volumes=max(volumes, 1))
     return Source(
@@ -55,7 +66,7 @@ def drawn_source(part: ModalityAttribution, checks: Sequence[Check], about: Abou
         state="present",
         words=_imputed(part.features) if part.modality.kind == "ehr" else "",
         share=part.share,
-        points=getattr(part, "points", None),
+        points=points,
         method=part.method,
         captions=shown.captions,
         failed=failed,
@@ -70,8 +81,12 @@ def _failed(part: ModalityAttribution, checks: Sequence[Check]) -> str:
     """Why the map of a source is not to be believed, in plain words; empty where nothing speaks against it."""
     if not part.has_map:
         return ""
-    about = [check for check in checks if not check.passed and getattr(check, "modality", part.name) in ("", part.name)]
-    return "; ".join(_FAILED.get(check.name, f"it did not pass the check “{check.name}”") for check in about)
+    about = [check for check in checks if not check.passed and getattr(check, "modality", "") in ("", part.name)]
+    return "; ".join(getattr(check, "failure", "") or _in_words(check.name) for check in about)
+
+
+def _in_words(check: str) -> str:
+    return _FAILED.get(check, f"it did not pass the check “{check}”")
 
 
 def _imputed(features: Sequence[FeatureValue]) -> str:
@@ -108,7 +123,18 @@ def _mapped(part: ModalityAttribution, *, failed: bool, about: About, volumes: i
             over = None if over is None else onto_film(over, film.shape, value.spacing_mm, modality)
         mm = value.spacing_mm if value is not None else modality.spacing_mm or (0.0, 0.0)
         return Shown((pictures.radiograph(modality.name, film, over, mm),), captions=tuple(captions))
-    return Shown((pictures.signal(modality, part.data, map_),), captions=tuple(captions))
+    return _recorded(part, map_, captions)
+
+
+def _recorded(part: ModalityAttribution, map_: np.ndarray | None, captions: Sequence[str]) -> Shown:
+    """Pages of a recording; bands where the map is of a path from zero, for then they are known exactly."""
+    figures = recordings.recording(part.modality, part.data, map_)
+    words = [*captions, MONTAGE if recordings.traces(part.modality, part.data, part.data).bipolar else AS_PREPARED]
+    if map_ is None or not np.any(map_):
+        return Shown(figures, captions=tuple(words))
+    zero = part.method == "integrated gradients" and part.baseline.startswith("0 ")
+    bands = band_parts(part.data, map_, part.modality.rate_hz or 1.0) if zero else {}
+    return Shown((*figures, recordings.summary(part.modality, map_, bands)), captions=tuple(words))
 
 
 def _original(part: ModalityAttribution, about: About) -> tuple[Any, str]:
