@@ -152,15 +152,20 @@ def report(run: Run, private: Private = None, quiet: Quiet = False, as_json: Jso
 def explain(
     run: Run,
     record: Annotated[list[str] | None, typer.Option("--record", help="Key or id of a record; repeatable.")] = None,
+    records: Annotated[Path | None, typer.Option("--records", help="File with a key or id on each line.")] = None,
+    pick: Annotated[str, typer.Option("--pick", help="tp=5,fp=5,fn=5,tn=5 or disagree=20.")] = "",
     model: Annotated[str, typer.Option("--model", help="A model of the study; by default the declared one.")] = "",
+    *,
+    blind: Annotated[bool, typer.Option("--blind", help="Keep outcomes back until they are clicked.")] = False,
     private: Private = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Write a page for each record: why the model that never saw this patient said so."""
-    from clinfuse.cli.commands import run_explain
+    from clinfuse.cli.explain import Asked, run_explain
 
-    run_explain(run, record or [], model=model, private=private, screen=Screen(quiet, as_json))
+    asked = Asked(tuple(record or ()), records, pick, blind)
+    run_explain(run, asked, model=model, private=private, screen=Screen(quiet, as_json))
 
 
 @app.command()

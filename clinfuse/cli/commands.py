@@ -16,9 +16,8 @@ from clinfuse.study.config import load_study
 from clinfuse.study.engines.array import write_array
 from clinfuse.study.engines.engine import Engine
 from clinfuse.study.engines.worker import worker_of
-from clinfuse.study.explained import explain_records, picks
 from clinfuse.study.folder import RunFolder, write_whole
-from clinfuse.study.outcome import Outcome, finish, one_way, partial_metrics, read_comparison
+from clinfuse.study.outcome import Outcome, finish, partial_metrics
 from clinfuse.study.plan import plan_run
 from clinfuse.study.run import begin, carry_out, prepare, quick
 from clinfuse.study.work import Work, open_work
@@ -149,18 +148,6 @@ def run_report(run: Path, *, private: Path | None, screen: Screen) -> int:
     )
     screen.show(shown, facts_of(outcome))
     return REFUSED if work.cohort.ledger.refused else 0
-
-
-def run_explain(run: Path, records: Sequence[str], *, model: str, private: Path | None, screen: Screen) -> None:
-    """Write a page for each record; without records, for the ones worth a look."""
-    work = opened(run, private)
-    comparison = read_comparison(work)
-    chosen = model or work.study.primary
-    keys = records or picks(comparison, work.study)
-    with one_way(work):
-        pages = explain_records(work, comparison, keys, model=chosen, listed=not records)
-    written = [summary.shown(page) for page in pages]
-    screen.show("\n".join(written), {"pages": written, "model": chosen})
 
 
 def facts_of(outcome: Outcome) -> dict[str, Any]:

@@ -82,13 +82,15 @@ def read_page(path: Path | str) -> RecordPage:
         ) from None
 
 
-def write_patient_index(entries: Sequence[RecordPage], path: Path | str) -> Path:
+def write_patient_index(entries: Sequence[RecordPage], path: Path | str, *, rule: str = "") -> Path:
     """Write the page that lists the records with a page of their own, beside which it lies, as ``KEY.html``.
 
     Parameters
     ----------
     entries : sequence of RecordPage
     path : Path or str
+    rule : str
+        How they were chosen, in words.
 
     Returns
     -------
@@ -108,10 +110,14 @@ def write_patient_index(entries: Sequence[RecordPage], path: Path | str) -> Path
             "risk": percent(page.probability),
             "shares": [_cell(page, name) for name in names],
             "verified": page.verified,
+            "outcome": ", ".join(one for one in (page.outcome, page.group) if one),
+            "blind": page.blind,
         }
         for page in entries
     ]
-    return write_text(path, render("patients.html", rows=rows, names=names, not_causes=NOT_CAUSES))
+    outcomes = any(row["outcome"] for row in rows)
+    text = render("patients.html", rows=rows, names=names, rule=rule, outcomes=outcomes, not_causes=NOT_CAUSES)
+    return write_text(path, text)
 
 
 def _cell(page: RecordPage, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,21 @@ from clinfuse.evaluation.compare import Comparison
 from clinfuse.explain.attribution import attribute
 from clinfuse.report.patient import read_page, write_patient_index, write_patient_report
 from clinfuse.study.about import about_record, known_of
+from clinfuse.study.batch import Batch
 from clinfuse.study.work import Work
 
 
 def explain_records(
-    work: Work, comparison: Comparison, keys: Sequence[str], *, model: str, listed: bool = True
+    work: Work, comparison: Comparison, batch: Batch | Sequence[str], *, model: str, listed: bool = True
 ) -> tuple[Path, ...]:
-    """Write a page for each record, and the list of them; pages of another model than the declared one lie apart.
+    """Write a page for each record, and the list of them; other batches and models than the study's own lie apart.
 
     Parameters
     ----------
     work : Work
     comparison : Comparison
         Of the finished run.
-    keys : sequence of str
+    batch : Batch, or sequence of str
         Keys or ids of records.
     model : str
         The model to explain.
@@ -35,24 +37,27 @@ def explain_records(
     Returns
     -------
     tuple of Path
-        The pages, in the order of `keys`.
+        The pages, in the order of the batch.
 
     Raises
     ------
     ClinfuseError
         What `attribute` raises; DataError ``RECORD_UNKNOWN``.
     """
-    declared = model == work.study.primary
-    folder = work.run.patients if declared else work.run.patients / model
+    asked = batch if isinstance(batch, Batch) else Batch(tuple(batch))
+    apart = [name for name in (model if model != work.study.primary else "", asked.name) if name]
+    folder = work.run.patients.joinpath(*apart)
     known = known_of(work, comparison[model])
+    records = [work.cohort[str(key)] for key in asked.keys]
     pages = []
-    for key in keys:
-        record = work.cohort[str(key)]
+    for record in records:
         attribution = attribute(comparison[model], record, seed=work.study.seed)
-        about = about_record(known, record, depth=1 if declared else 2)
+        about = about_record(known, record, depth=1 + len(apart))
+        about = replace(about, blind=asked.blind, group=asked.groups.get(record.key, ""))
         pages.append(write_patient_report(attribution, folder / f"{attribution.record}.html", about=about))
     if listed:
-        write_patient_index([read_page(page.with_suffix(".json")) for page in pages], folder / "index.html")
+        contents = [read_page(page.with_suffix(".json")) for page in pages]
+        write_patient_index(contents, folder / "index.html", rule=asked.rule)
     return tuple(pages)
 
 

@@ -75,6 +75,10 @@ def test_a_run_is_trained_fold_by_fold_then_reported_explained_and_tested(
     assert screen.rstrip().endswith("Research use only. Not a medical device.")
     assert "BEST POSSIBLE" not in screen
 
+    assert main(["explain", str(run), "--pick", "tp=1,tn=1", "--blind"]) == 0
+    said = capsys.readouterr().out
+    assert "rule      drawn at random with seed 0 among the records that late judged: 1 called and with it, 1" in said
+    assert "tp1-tn1-seed0-blind/index.html" in said
     assert main(["explain", str(run), "--record", "V03", "--json"]) == 0
     (page,) = spoken(capsys)["pages"]
     assert Path(page).exists()

@@ -34,6 +34,10 @@ class About:
         Of the run, not of this record.
     model_card : str
         Its place relative to the page.
+    blind : bool
+        Whether the outcome is kept back until the reader asks for it.
+    group : str
+        Which part of a rule picked the record; kept back with the outcome.
     record : PatientRecord, optional
         To draw on the original images; without it the prepared ones are drawn on.
     """
@@ -48,6 +52,8 @@ class About:
     unusual: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     model_card: str = ""
+    blind: bool = False
+    group: str = ""
     record: Any = None
 
 

@@ -43,6 +43,8 @@ def record_page(attribution: Attribution, about: About = NOTHING) -> RecordPage:
         threshold=about.threshold,
         classes=about.classes,
         outcome=name_text(about.outcome),
+        group=name_text(about.group),
+        blind=about.blind,
         described=tuple(Fact(name=name_text(n), text=described_text(n, value)) for n, value in a.described),
         shares=Drawn.of(pictures.waterfall(a.prior_logit, [(p.name, p.share, p.present) for p in a.parts], a.logit)),
         sources=tuple(_source(a, part, about, volumes) for part in a.parts),

@@ -219,7 +219,8 @@ class Fact(Section):
 class RecordPage(Section):
     """Everything that the page of one record says.
 
-    Keys name record and patient; ``outcome`` is the class that was found in the end, empty where nobody knows.
+    Keys name record and patient; ``outcome`` is the class that was found in the end, empty where nobody knows, and
+    ``group`` what the record was picked for; a ``blind`` page keeps both back until the reader asks.
     ``model_card`` is the place of the model card beside the page, empty where there is none.
     """
 
@@ -241,6 +242,8 @@ class RecordPage(Section):
     threshold: Threshold | None = None
     classes: Classes | None = None
     outcome: str = ""
+    group: str = ""
+    blind: bool = False
     described: tuple[Fact, ...] = ()
     shares: Drawn
     sources: tuple[Source, ...]
