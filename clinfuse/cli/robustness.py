@@ -21,6 +21,7 @@ from clinfuse.report.robustness import write_robustness_report
 from clinfuse.report.tables import write_tables
 from clinfuse.study.engines.engine import Engine
 from clinfuse.study.outcome import one_way, read_comparison
+from clinfuse.study.rules import check_name
 from clinfuse.study.work import Work
 
 _LEFT = 36
@@ -73,6 +74,7 @@ def _damaged(comparison: Comparison, chosen: str, screen: Screen) -> Damaged:
 
 def _regret(work: Work, comparison: Comparison, chosen: str, further: Further, screen: Screen) -> tuple[Regret, ...]:
     """The regret of a fusion, once somebody has agreed to what it costs; nothing where nobody has."""
+    check_name(chosen, list(work.models), "--model", "one fusion by its name, to be trained on fewer sources")
     plan = plan_regret(comparison[chosen], work.models[chosen])
     count = Engine().count
     about = summary.duration(plan.seconds / min(count, len(comparison[chosen].folds)))

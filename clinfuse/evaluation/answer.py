@@ -18,6 +18,7 @@ from clinfuse.evaluation.statistics.intervals import (
 )
 
 MARGIN = 0.05
+INSIDE = "in inner folds of the training patients"
 _FITTED = "Intervals are for the models of these folds on new patients, with what shared training adds."
 
 
@@ -66,6 +67,40 @@ class Difference:
 
     def __str__(self) -> str:
         return f"{self.value:+.2f} ({_signed(self.low)} to {_signed(self.high)})"
+
+
+@final
+@dataclass(frozen=True)
+class Sides:
+    """What the two sides of a question are called in its answer.
+
+    Parameters
+    ----------
+    rival : str
+        The single modality, or how often which one was chosen.
+    chosen : str
+        How often which fusion was chosen; empty where one was named in advance.
+    inside : bool
+        Whether the single modality was chosen too.
+    """
+
+    rival: str
+    chosen: str = ""
+    inside: bool = False
+
+    def beats(self, *, named: bool) -> str:
+        """Say that the fusion beats the other side; what was chosen is named with it, or stands elsewhere."""
+        best = f" ({self.chosen})" if named else ""
+        other = f" ({self.rival})" if named else ""
+        fusion = f"the best fusion{best}" if self.chosen else "fusion"
+        rival = f"the best single modality{other}" if self.chosen and self.inside else self.rival
+        return f"{fusion} beats {rival}"
+
+    @property
+    def how(self) -> str:
+        """How the best fusion was chosen, as a last sentence; empty where one was named."""
+        said = "Both were" if self.inside else "The fusion was"
+        return f" {said} chosen {INSIDE}." if self.chosen else ""
 
 
 @final
@@ -158,7 +193,7 @@ def _sorted(predictions: Predictions) -> Predictions:
     return predictions.rows(np.lexsort((predictions.record, predictions.repeat)))
 
 
-def decide(difference: Difference, where_both: Difference, *, comparator: str, margin: float = MARGIN) -> Answer:
+def decide(difference: Difference, where_both: Difference, *, sides: Sides, margin: float = MARGIN) -> Answer:
     """Give the answer that a difference allows.
 
     Parameters
@@ -167,8 +202,8 @@ def decide(difference: Difference, where_both: Difference, *, comparator: str, m
         Declared fusion minus single modality, on all records.
     where_both : Difference
         On the records where both can predict.
-    comparator : str
-        What the single modality is called in the answer.
+    sides : Sides
+        What both are called in the answer.
     margin : float
         Smallest gain that would matter.
     """
@@ -182,13 +217,13 @@ def decide(difference: Difference, where_both: Difference, *, comparator: str, m
     if fewest < FEWEST:
         needed = max(needed, int(np.ceil(difference.counts.patients * FEWEST / max(fewest, 1))))
     return Answer(
-        text=_sentence(verdict, difference, comparator, margin, needed),
+        text=_sentence(verdict, difference, sides, margin, needed) + sides.how,
         verdict=verdict,
         difference=difference,
         where_both=where_both,
         primary=difference.first,
-        comparator=comparator,
-        records_text=_which_records(difference, where_both, comparator),
+        comparator=sides.rival,
+        records_text=_which_records(difference, where_both, sides.rival),
         margin=margin,
         patients_needed=needed,
     )
@@ -207,17 +242,18 @@ def patients_needed(difference: Difference, margin: float) -> int:
     return int(np.ceil(exact / unit) * unit)
 
 
-def _sentence(verdict: str, difference: Difference, comparator: str, margin: float, needed: int) -> str:
-    metric = difference.metric.upper()
-    against = f"{metric} {difference.values[0]:.2f} against {difference.values[1]:.2f} ({comparator})"
+def _sentence(verdict: str, difference: Difference, sides: Sides, margin: float, needed: int) -> str:
+    metric, named = difference.metric.upper(), f" (best fusion: {sides.chosen})" if sides.chosen else ""
+    rival = f"best single: {sides.rival}" if sides.chosen and sides.inside else sides.rival
+    against = f"{metric} {difference.values[0]:.2f}{named} against {difference.values[1]:.2f} ({rival})"
     same = f"same {difference.counts.records} records"
     p = "p < 0.001" if difference.p < 0.001 else f"p = {difference.p:.3f}"
     if verdict == "yes":
         return f"Yes. {against}, {same}: {difference}, {p}."
     if verdict == "no":
-        found = f"No. The data do not show that fusion beats {comparator}: {difference}, {same}."
+        found = f"No. The data do not show that {sides.beats(named=True)}: {difference}, {same}."
         return f"{found} A gain above {margin:.2f} is unlikely."
-    found = f"Cannot tell whether fusion beats {comparator}: {against}, {same}: {difference}, {p}"
+    found = f"Cannot tell whether {sides.beats(named=False)}: {against}, {same}: {difference}, {p}"
     return f"{found}; a study of about {needed} patients could."
 
 

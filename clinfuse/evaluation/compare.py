@@ -13,25 +13,24 @@ import pandas as pd
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError
-from clinfuse.evaluation.answer import Answer, Difference, decide, paired_difference
-from clinfuse.evaluation.best_single import Comparator, chosen_single, inner_single, named_single
+from clinfuse.evaluation.answer import INSIDE, Answer, Difference, Sides, decide, paired_difference
+from clinfuse.evaluation.best_single import Comparator, best_single, named_single
 from clinfuse.evaluation.calibration.before_after import calibration_table
+from clinfuse.evaluation.choice import BEST_FUSION, BEST_SINGLE, asked_inside, best_inside, how_often, leading
 from clinfuse.evaluation.crossval import CrossValidation, Running, run_models, scheme_from, silent
-from clinfuse.evaluation.folds import Scheme, deal, scored
-from clinfuse.evaluation.partition import Splits
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import MetricRow, Reachable, counts, few_events, metric_rows
 from clinfuse.evaluation.statistics.coverage import UNMEASURED, coverage_sentence
 from clinfuse.evaluation.statistics.significance import adjusted_p
-from clinfuse.evaluation.tables import appendix_table, model_table
+from clinfuse.evaluation.tables import appendix_table, choice_table, model_table
 from clinfuse.training.calibrated import Calibrated, plain
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.tuned import untuned
 from clinfuse.training.unimodal import Unimodal
 
-CHOSEN_INSIDE = "best single"
 _COSTS = 0.02
+_INNER_FOLDS = 3
 _FUSIONS = ("early", "joint", "late", "hybrid")
 
 
@@ -41,9 +40,13 @@ class Asked(Running, total=False):
     Parameters
     ----------
     primary : str
-        The fusion declared before training; by default ``"late"`` where there is one, else the last.
+        The fusion declared before training, or ``"best fusion"``: chosen for each fold in inner folds of its training
+        patients. By default ``"late"`` where there is one, else the last.
     best_single : str
-        A modality named in advance, or ``"best single"`` (default): chosen for each fold by the others.
+        A modality named in advance, or ``"best single"`` (default): chosen for each fold likewise.
+    inner_folds : int
+        Number of inner folds, 3 by default. Every model that is chosen from is fitted once more in each of them; where
+        a late fusion learns from the same folds, they share these fits.
     changed_after : tuple of str
         Settings, ``question.…`` among them, that were changed when results could already be seen; a study run keeps
         the list.
@@ -51,6 +54,7 @@ class Asked(Running, total=False):
 
     primary: str | None
     best_single: str | None
+    inner_folds: int
     changed_after: tuple[str, ...]
 
 
@@ -63,9 +67,10 @@ class Comparison:
     cohort : Cohort
         As given.
     models : mapping of str to CrossValidation
-        Single modalities first, in the cohort's order, then the models as given.
+        Single modalities first, in the cohort's order, then the models as given, last the best fusion where the
+        question names it.
     primary : str
-        The declared fusion.
+        The declared fusion, or ``"best fusion"``.
     rival : str
         The single modality that was named in advance, or ``"best single"``.
     comparator : Comparator
@@ -87,7 +92,7 @@ class Comparison:
         models: Mapping[str, CrossValidation],
         *,
         primary: str,
-        best_single: str,
+        rival: str,
         seed: int,
         changed_after: tuple[str, ...] = (),
     ) -> None:
@@ -96,21 +101,24 @@ class Comparison:
         self.primary = primary
         self.changed_after = changed_after
         self._seed = seed
-        singles = {name: one.predictions for name, one in models.items() if not one.multimodal}
-        modality = {name: models[name].modalities[0] for name in singles}
-        inside = best_single == CHOSEN_INSIDE
-        self.rival = best_single
-        self.comparator: Comparator = (
-            _chosen(singles, modality, models) if inside else named_single(singles, modality, best_single)
-        )
-        self.predictions = Predictions.concat([one.predictions for one in models.values()])
+        fusions = {name: one for name, one in models.items() if one.multimodal}
+        singles = {name: one for name, one in models.items() if not one.multimodal}
+        if primary == BEST_FUSION:
+            self.models[primary] = CrossValidation.best_of(primary, fusions, best_inside(fusions))
+        self.rival = rival
+        self.comparator: Comparator = best_single(singles) if rival == BEST_SINGLE else named_single(singles, rival)
+        self.predictions = Predictions.concat([one.predictions for one in self.models.values()])
         self.differences: dict[str, Difference] = {
             name: paired_difference(one.predictions, self.comparator.predictions, seed=seed)
-            for name, one in models.items()
+            for name, one in self.models.items()
             if one.multimodal or name == primary
         }
-        self.answer: Answer = decide(self.differences[primary], self._where_both(), comparator=self.comparator.label)
+        self.answer: Answer = decide(self.differences[primary], self._where_both(), sides=self._sides())
         self.notices = self._noticed()
+
+    def _sides(self) -> Sides:
+        chosen, label = self.models[self.primary].chosen, self.comparator.label
+        return Sides(label, how_often(chosen) if chosen else "", inside=self.rival == BEST_SINGLE)
 
     def _where_both(self) -> Difference:
         other = self.comparator.predictions
@@ -193,6 +201,14 @@ class Comparison:
         """Give one line for every fusion that was not declared beforehand, p adjusted by Holm among them."""
         return appendix_table(self.differences, self.p_values, declared=self.primary)
 
+    def choices(self) -> pd.DataFrame:
+        """Give what was chosen in every fold, by which numbers of inner folds; empty where both sides were named."""
+        inner = {name: one.inner for name, one in self.models.items() if name != BEST_FUSION}
+        sides = {BEST_FUSION: self.models[self.primary].chosen}
+        if self.rival == BEST_SINGLE:
+            sides[BEST_SINGLE] = dict(self.comparator.chosen)
+        return choice_table(inner, sides)
+
     def calibration_table(self) -> pd.DataFrame:
         """Give slope, calibration in the large and Brier score of every model before and after correction.
 
@@ -211,8 +227,11 @@ class Comparison:
     def question(self) -> str:
         """The question, and when it was declared."""
         asked = f"{self.primary} fusion" if self.primary in _FUSIONS else self.primary
-        rival = "the best single modality" if self.rival == CHOSEN_INSIDE else self.rival
-        return f"{self.declared}: does {asked} beat {rival}?"
+        rival = "the best single modality" if self.rival == BEST_SINGLE else self.rival
+        if self.primary != BEST_FUSION:
+            return f"{self.declared}: does {asked} beat {rival}?"
+        inside = "both chosen" if self.rival == BEST_SINGLE else "chosen"
+        return f"{self.declared}: does the best fusion beat {rival}, {inside} {INSIDE}?"
 
     @property
     def declared(self) -> str:
@@ -260,8 +279,8 @@ def compare(
     folds, repeats, seed, workers, results
         As for `clinfuse.cross_validate`. All predictions are also written to ``predictions.parquet`` there.
     **asked
-        ``primary``, ``best_single``, ``validation``, ``share``, ``since``, ``redo``, ``progress``, ``changed_after``:
-        see `Asked`.
+        ``primary``, ``best_single``, ``inner_folds``, ``validation``, ``share``, ``since``, ``redo``, ``progress``,
+        ``changed_after``: see `Asked`.
 
     Returns
     -------
@@ -291,20 +310,20 @@ def compare(
         _refuse("ARGUMENT_UNKNOWN", f"takes {', '.join(sorted(get_type_hints(Asked)))} beside folds", unknown[0])
     primary = _declared(models, asked.get("primary"))
     asked_single = asked.get("best_single")
-    best_single = CHOSEN_INSIDE if asked_single is None else asked_single
-    if best_single not in (CHOSEN_INSIDE, *cohort.names, *models):
-        _refuse("BEST_SINGLE", f"must be '{CHOSEN_INSIDE}' or one of {', '.join(cohort.names)}", "best_single")
-    everyone = {**_singles(cohort, models, models[primary]), **models}
+    rival = BEST_SINGLE if asked_single is None else asked_single
+    if rival not in (BEST_SINGLE, *cohort.names, *models):
+        _refuse("BEST_SINGLE", f"must be '{BEST_SINGLE}' or one of {', '.join(cohort.names)}", "best_single")
+    inner_folds = asked.get("inner_folds", _INNER_FOLDS)
+    everyone = {**_singles(cohort, models, leading(models, primary)), **models}
+    inside = asked_inside(everyone, primary=primary, rival=rival, folds=inner_folds)
     scheme = scheme_from(asked, folds=folds, repeats=repeats, seed=seed)
-    if best_single == CHOSEN_INSIDE:
-        _check_choice(cohort, scheme)
     running: Running = {"redo": asked.get("redo", False), "progress": asked.get("progress", silent)}
-    crossed = run_models(cohort, everyone, scheme, workers=workers, results=results, **running)
+    crossed = run_models(cohort, everyone, scheme, workers=workers, results=results, inside=inside, **running)
     comparison = Comparison(
         cohort,
         crossed,
         primary=primary,
-        best_single=best_single,
+        rival=rival,
         seed=seed,
         changed_after=asked.get("changed_after", ()),
     )
@@ -313,38 +332,15 @@ def compare(
     return comparison
 
 
-def _check_choice(cohort: Cohort, scheme: Scheme) -> None:
-    """Refuse to choose the best single modality in other folds where there are none that could compare it."""
-    if scheme.single:
-        _refuse("BEST_SINGLE", "must be named in advance where there is one fold only", "best_single")
-    if scheme.validation == "sites":
-        records = scored(cohort)
-        if Splits.of(records, scheme, deal(records, scheme)).two_sided() < 2:
-            _refuse(
-                "BEST_SINGLE", "must be named in advance where fewer than two sites hold both classes", "best_single"
-            )
-
-
-def _chosen(
-    singles: Mapping[str, Predictions], modality: Mapping[str, str], models: Mapping[str, CrossValidation]
-) -> Comparator:
-    """The best single modality by inner folds, where a model has asked in them; else by the other outer folds."""
-    wanted = set(modality.values())
-    for one in models.values():
-        if singles and all(wanted <= set(inner) for inner in one.inner.values()):
-            return inner_single(singles, modality, one.inner)
-    return chosen_single(singles, modality)
-
-
 def _declared(models: Mapping[str, FusionClassifier], primary: str | None) -> str:
     if not isinstance(models, Mapping):
         _refuse("MODELS", 'must be names and models, as in {"late": LateFusion()}', "models")
     if not models:
         _refuse("PRIMARY", "at least one model", "models")
+    if {BEST_FUSION, BEST_SINGLE} & set(models):
+        _refuse("MODEL_NAME", f"no model may be called '{BEST_FUSION}' or '{BEST_SINGLE}'", "models")
     if primary is None:
         return "late" if "late" in models else list(models)[-1]
-    if primary not in models:
-        _refuse("PRIMARY", f"must be one of {', '.join(models)}", "primary")
     return primary
 
 

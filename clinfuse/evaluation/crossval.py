@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, final
+from types import MappingProxyType
+from typing import TypedDict, Unpack, final
 
 import numpy as np
-from sklearn.base import clone
 
 from clinfuse.cohort.cohort import Cohort
-from clinfuse.errors import DataError, TrainingError
-from clinfuse.evaluation.folds import Fold, Scheme, Validation, deal, scored, settings_of
+from clinfuse.errors import DataError
+from clinfuse.evaluation.folds import Fold, Scheme, Validation, deal, scored
 from clinfuse.evaluation.partition import FILE_NAME as SPLITS
 from clinfuse.evaluation.partition import Splits
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.running.engine import Job, Progress, check_names, run_jobs, task_folders
-from clinfuse.evaluation.running.fitting import Fitted, one_thread_each, predict_task
-from clinfuse.evaluation.running.tasks import TaskFolder
+from clinfuse.evaluation.running.finished import Classifiers, Task, finished_task
+from clinfuse.evaluation.running.inside import InnerFolds
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.objective import class_prior, prior_logits
-from clinfuse.training.store import load_model
-
-_REFIT = 1e-6
 
 
 class Running(TypedDict, total=False):
@@ -87,8 +83,10 @@ class CrossValidation:
         Logits of the training prevalence, per repeat and fold: the answer about a record of which nothing is left.
     hide : float
         Probability with which present modalities were hidden in training; 0 where nothing is fused.
-    inner : mapping of (int, int) to mapping of str to float
-        AUROC of each modality alone in the inner folds of the training patients, where the model asked for it.
+    inner : mapping of (int, int) to float
+        Mean AUROC in inner folds of the training patients, per repeat and fold; empty where nobody asked for it.
+    chosen : mapping of (int, int) to str
+        Where the best of several models was taken in every fold, its name; empty else.
     weighing : mapping of (int, int) to ndarray of float64, (classes,)
         What each fitted model added to its logits to undo the weighing of classes; zeros where nothing was.
     settings : mapping of (int, int) to dict
@@ -99,13 +97,22 @@ class CrossValidation:
         Whether every fitted model is in memory or on disk, so that none is fitted again when it is asked for.
     """
 
-    def __init__(self, name: str, cohort: Cohort, tasks: Mapping[tuple[int, int], _Task], *, everyone: Cohort) -> None:
+    def __init__(
+        self,
+        name: str,
+        cohort: Cohort,
+        tasks: Mapping[tuple[int, int], Task],
+        *,
+        everyone: Cohort,
+        chosen: Mapping[tuple[int, int], str] = MappingProxyType({}),
+    ) -> None:
         self.name = name
         self.cohort = cohort
         self.scheme = next(iter(tasks.values())).scheme
         self.seed = self.scheme.seed
         self._everyone = everyone
         self._tasks = dict(tasks)
+        self.chosen = dict(chosen)
         self.withheld = _in_order([task.predictions for task in self._tasks.values()])
         self.predictions = self.withheld.select(withheld="")
         first = next(iter(self._tasks.values()))
@@ -116,14 +123,34 @@ class CrossValidation:
         self.losses = {place: task.losses for place, task in self._tasks.items()}
         self.folds = {place: task.fold for place, task in self._tasks.items()}
         self.priors = {place: _prior(cohort, fold) for place, fold in self.folds.items()}
-        options = getattr(first.model, "options", None)
-        self.hide = float(getattr(options, "hide", 0.0)) if self.multimodal else 0.0
-        self.classifiers: Mapping[tuple[int, int], FusionClassifier] = _Classifiers(self._tasks)
-        self.inner = {place: dict(task.about.get("inner", {})) for place, task in self._tasks.items()}
+        hidden = [getattr(getattr(task.model, "options", None), "hide", 0.0) for task in self._tasks.values()]
+        self.hide = float(min(hidden)) if self.multimodal else 0.0
+        self.classifiers: Mapping[tuple[int, int], FusionClassifier] = Classifiers(self._tasks)
+        inner = {place: task.about["inner"] for place, task in self._tasks.items()}
+        self.inner = {place: float(value) for place, value in inner.items() if value is not None}
         self.weighing = {place: np.array(task.about["weighing"]) for place, task in self._tasks.items()}
         self.settings = {place: dict(task.about["settings"]) for place, task in self._tasks.items()}
         self.tries = {place: tuple(task.about["tries"]) for place, task in self._tasks.items()}
         self.at_hand = all(task.fitted is not None or task.about["stored"] for task in self._tasks.values())
+
+    @classmethod
+    def best_of(
+        cls, name: str, models: Mapping[str, CrossValidation], chosen: Mapping[tuple[int, int], str]
+    ) -> CrossValidation:
+        """Put together what the model that was chosen for each fold said and learned there.
+
+        Parameters
+        ----------
+        name : str
+            What to call it.
+        models : mapping of str to CrossValidation
+            Of one cohort and one scheme.
+        chosen : mapping of (int, int) to str
+            Name of a model by repeat and fold.
+        """
+        tasks = {place: models[one]._tasks[place].called(name) for place, one in chosen.items()}
+        first = next(iter(models.values()))
+        return cls(name, first.cohort, tasks, everyone=first._everyone, chosen=chosen)
 
     @cached_property
     def splits(self) -> Splits:
@@ -186,65 +213,6 @@ class CrossValidation:
             f"CrossValidation({self.name}: {self.taxonomy}; {len(one)} records of {len(np.unique(one.patient))} "
             f"patients held out, {len(self._tasks)} fits)"
         )
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """A finished task, in memory or on disk, with what is needed to do it again."""
-
-    name: str
-    cohort: Cohort
-    model: FusionClassifier
-    fold: Fold
-    scheme: Scheme
-    fitted: Fitted | None
-    folder: TaskFolder | None
-    predictions: Predictions
-    about: Mapping[str, Any]
-    losses: Mapping[str, Any]
-
-    def classifier(self) -> FusionClassifier:
-        if self.fitted is not None:
-            return self.fitted.classifier
-        if self.folder is not None and self.about["stored"]:
-            return load_model(self.folder.folder / "model")
-        return self._refitted()
-
-    def _refitted(self) -> FusionClassifier:
-        with one_thread_each(self.model):
-            model: FusionClassifier = clone(self.model).set_params(**settings_of(self.model, self.fold, self.scheme))
-            model.fit(self.cohort[self.fold.train])
-            again = predict_task(self.cohort, self.name, model, self.fold).select(withheld="")
-        before = self.predictions.select(withheld="")
-        if not np.allclose(again.logits, before.logits, rtol=_REFIT, atol=_REFIT):
-            raise TrainingError(
-                "STORE_REFIT",
-                place=f"model {self.name}, repeat {self.fold.repeat}, fold {self.fold.number}",
-                rule="a model fitted again from its seed and inputs must predict the same",
-                found="other predictions",
-                remedy="Use a learner that can be stored, or one that draws from random_state only.",
-            )
-        return model
-
-
-class _Classifiers(Mapping[tuple[int, int], FusionClassifier]):
-    """Fitted models by repeat and fold, each read or fitted once, when it is asked for."""
-
-    def __init__(self, tasks: Mapping[tuple[int, int], _Task]) -> None:
-        self._tasks = tasks
-        self._read: dict[tuple[int, int], FusionClassifier] = {}
-
-    def __getitem__(self, place: tuple[int, int]) -> FusionClassifier:
-        if place not in self._read:
-            self._read[place] = self._tasks[place].classifier()
-        return self._read[place]
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return iter(self._tasks)
-
-    def __len__(self) -> int:
-        return len(self._tasks)
 
 
 def _prior(cohort: Cohort, fold: Fold) -> np.ndarray:
@@ -346,6 +314,7 @@ def run_models(
     workers: int = 1,
     results: str | Path | None = None,
     view: Callable[[Cohort, Fold], Cohort] = lambda cohort, fold: cohort,
+    inside: Mapping[str, InnerFolds] = MappingProxyType({}),
     **running: Unpack[Running],
 ) -> dict[str, CrossValidation]:
     """Cross-validate several models on the same folds, sharing fits among the models of a fold.
@@ -360,6 +329,8 @@ def run_models(
         As for `cross_validate`; ``validation`` is the scheme's.
     view : callable
         Gives the same records as one fold is to see them, with more missing; not together with ``results``.
+    inside : mapping of str to InnerFolds
+        Of the models of which it is asked how well they do in inner folds of the training patients.
 
     Returns
     -------
@@ -369,25 +340,16 @@ def run_models(
     check_names(models)
     records = scored(cohort)
     dealt = deal(records, scheme)
-    folders = {} if results is None else task_folders(records, models, dealt, scheme, Path(results))
+    folders = {} if results is None else task_folders(records, models, dealt, scheme, Path(results), inside=inside)
     jobs = []
     for fold in dealt:
         kept = {name: folders[fold.repeat, fold.number, name] for name in models} if folders else {}
-        jobs.append(Job(view(records, fold), models, fold, scheme, kept))
+        jobs.append(Job(view(records, fold), models, fold, scheme, kept, dict(inside)))
     fitted = run_jobs(jobs, workers=workers, redo=running.get("redo", False), progress=running.get("progress", silent))
     if results is not None:
         Splits.of(records, scheme, dealt).to_json(Path(results) / SPLITS)
     result = {}
     for name in models:
-        tasks = {(job.fold.repeat, job.fold.number): _task(job, name, fitted) for job in jobs}
+        tasks = {(job.fold.repeat, job.fold.number): finished_task(job, name, fitted) for job in jobs}
         result[name] = CrossValidation(name, records, tasks, everyone=cohort)
     return result
-
-
-def _task(job: Job, name: str, fitted: Mapping[tuple[int, int, str], Fitted]) -> _Task:
-    known = (name, job.cohort, job.models[name], job.fold, job.scheme)
-    if name in job.tasks:
-        folder = job.tasks[name]
-        return _Task(*known, None, folder, folder.predictions(), folder.about(), folder.losses())
-    here = fitted[job.fold.repeat, job.fold.number, name]
-    return _Task(*known, here, None, here.predictions, here.about, here.losses)

@@ -79,11 +79,6 @@ class Scheme:
         if self.since and not _is_time(self.since):
             self._refuse("since", 'a day such as "2021-01-01"')
 
-    @property
-    def single(self) -> bool:
-        """Whether there is one division only, so that no other fold could choose anything."""
-        return self.validation not in ("folds", "sites")
-
     @staticmethod
     def _refuse(name: str, rule: str) -> None:
         raise ConfigError(

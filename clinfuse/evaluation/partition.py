@@ -128,11 +128,6 @@ class Splits:
                 said.append(f"{part.site.capitalize()} has one class only ({', '.join(part.one_sided)}): {kept}.")
         return tuple(said)
 
-    def two_sided(self) -> int:
-        """Give the number of folds that can be compared, of the outcome for which they are fewest."""
-        lost = [name for part in self.parts for name in part.one_sided]
-        return len(self.parts) - max((lost.count(name) for name in set(lost)), default=0)
-
     def to_json(self, file: Path | str) -> Path:
         """Write the file, whole or not at all, the same bytes for the same splits; give its path.
 

@@ -244,20 +244,32 @@ def few_events(predictions: Predictions) -> bool:
 
     Of several classes or labels, each against the rest, the one with the fewest patients decides.
     """
-    return min(_fewest(predictions, column) for column in _outcomes(predictions)) < FEWEST
+    return not enough_patients(predictions.y_true, predictions.patient, len(predictions.classes))
+
+
+def enough_patients(labels: np.ndarray, patients: np.ndarray, classes: int) -> bool:
+    """Whether at least ``FEWEST`` patients have every outcome, and as many lack it; see `few_events`."""
+    return min(_patients(patients, column) for column in _columns(labels, classes)) >= FEWEST
 
 
 def _outcomes(predictions: Predictions) -> list[np.ndarray]:
+    return _columns(predictions.y_true, len(predictions.classes))
+
+
+def _columns(labels: np.ndarray, classes: int) -> list[np.ndarray]:
     """1, 0 and -1 (not known) for every label; for every class where there are more than two."""
-    truth = predictions.y_true
-    if truth.ndim == 2:
-        return list(truth.T)
-    classes = range(1 if predictions.task == "binary" else 0, len(predictions.classes))
-    return [np.where(truth < 0, -1, truth == one) for one in classes]
+    if labels.ndim == 2:
+        return list(labels.T)
+    named = range(1 if classes == 2 else 0, classes)
+    return [np.where(labels < 0, -1, labels == one) for one in named]
 
 
 def _fewest(predictions: Predictions, column: np.ndarray) -> int:
-    return min(len(np.unique(predictions.patient[column == side])) for side in (0, 1))
+    return _patients(predictions.patient, column)
+
+
+def _patients(patients: np.ndarray, column: np.ndarray) -> int:
+    return min(len(np.unique(patients[column == side])) for side in (0, 1))
 
 
 def patients_compared(predictions: Predictions) -> tuple[list[int], list[int]]:

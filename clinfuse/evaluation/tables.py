@@ -80,6 +80,27 @@ def appendix_table(differences: Mapping[str, Difference], p: Mapping[str, float]
     return table
 
 
+def choice_table(
+    inner: Mapping[str, Mapping[tuple[int, int], float]], chosen: Mapping[str, Mapping[tuple[int, int], str]]
+) -> pd.DataFrame:
+    """Give one line for each side of the question and each fold: what was chosen, and the numbers it was chosen by.
+
+    Parameters
+    ----------
+    inner : mapping of str to mapping of (int, int) to float
+        Mean AUROC in inner folds by model, then by repeat and fold.
+    chosen : mapping of str to mapping of (int, int) to str
+        What was chosen, by side, then by repeat and fold.
+    """
+    lines = [
+        {"side": side, "repeat": place[0], "fold": place[1], "chosen": name}
+        | {f"{model}, inner AUROC": f"{areas[place]:.3f}" for model, areas in inner.items() if place in areas}
+        for side, places in chosen.items()
+        for place, name in places.items()
+    ]
+    return pd.DataFrame(lines)
+
+
 def written(p: float) -> str:
     """Give p as it is printed.
 

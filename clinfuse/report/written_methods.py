@@ -249,7 +249,13 @@ def _validation(artefacts: Artefacts) -> Iterator[str]:
     late = [name for name in artefacts.value("run.json", "changed_after") or [] if name.startswith("question")]
     if question:
         when = "was changed when results could already be seen" if late else "was declared before training"
-        yield f"The question, {question[0]} fusion against {question[1]}, {when}."
+        fusion = question[0] if question[0] == "best fusion" else f"{question[0]} fusion"
+        yield f"The question, {fusion} against {question[1]}, {when}."
+        chosen = [side for side in question if side in ("best fusion", "best single")]
+        if chosen:
+            said = f"The {' and the '.join(chosen)}{'' if chosen[-1] == 'best fusion' else ' modality'}"
+            verb = "was" if len(chosen) == 1 else "were"
+            yield f"{said} {verb} chosen anew for every fold by AUROC in inner folds of its training patients."
 
 
 def _asked(artefacts: Artefacts) -> dict[str, Any]:

@@ -12,11 +12,19 @@ from pydantic import BeforeValidator, Field, ValidationError
 from clinfuse.cohort.strict import Strict, nearest, read_toml
 from clinfuse.errors import ConfigError
 from clinfuse.study.report_section import ReportSection
-from clinfuse.study.rules import OPTIONS_OF, check_modalities, check_name, check_study, check_table_beside, refuse_name
+from clinfuse.study.rules import (
+    BEST_FUSION,
+    BEST_SINGLE,
+    OPTIONS_OF,
+    check_modalities,
+    check_name,
+    check_study,
+    check_table_beside,
+    refuse_name,
+)
 from clinfuse.study.search_section import SearchSection
 from clinfuse.study.validation_section import ValidationSection
 
-BEST_SINGLE = "best single"
 Reported = Literal["observed", "subsets", "rates"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -155,8 +163,19 @@ class Study(Strict):
 
     @property
     def primary(self) -> str:
-        """Name of the model that the question is about."""
+        """Name of the model that the question is about; ``"best fusion"`` where it is chosen in every fold."""
         return self.question.primary[0]
+
+    @property
+    def leading(self) -> str:
+        """Name of a model of the study that stands for all: the declared one, or the first fusion."""
+        fusions = [name for name, section in self.models.items() if section.fusion != "single"]
+        return fusions[0] if self.primary == BEST_FUSION else self.primary
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the question has models chosen in inner folds."""
+        return self.primary == BEST_FUSION or not self.rival
 
     @property
     def rival(self) -> str:
@@ -196,7 +215,7 @@ class Study(Strict):
 
     def single_section(self, name: str) -> ModelSection:
         """The single model of a modality that the file has none for: calibrated as the declared model is."""
-        declared = self.models[self.primary]
+        declared = self.models[self.leading]
         return ModelSection(
             fusion="single",
             modality=name,

@@ -47,7 +47,7 @@ CONFORMAL = "How often prediction sets hold the truth, of held-out records; only
 VISITS = "Every model on held-out records as patients with several visits are counted; the answer is of all records."
 # Tables that another study file may not ask for.
 _PASSING = (
-    *("settings", "appendix", "withheld", "diagnosis", "rates", "calibration"),
+    *("settings", "choices", "appendix", "withheld", "diagnosis", "rates", "calibration"),
     *("subgroups", "subgroup_gaps", "specificity", "conformal", "conformal_sets", "visits"),
 )
 
@@ -161,6 +161,13 @@ def run_tables(outcome: Outcome, work: Work, who: Characteristics) -> dict[str, 
         searched = work.study.search
         words = f"Settings that each fold chose by {searched.metric.replace('_', ' ')} on inner folds of its patients."
         found["settings"] = (chosen, words, "")
+    taken = comparison.choices()
+    if len(taken):
+        found["choices"] = (
+            taken,
+            "What was chosen in each fold, by AUROC in inner folds of its training patients.",
+            "",
+        )
     if outcome.rates.curves:
         found["rates"] = (outcome.rates.table(), "Every model as sources go missing at random.", INTERVALS)
     for one in outcome.subgroups:

@@ -21,7 +21,8 @@ from clinfuse.evaluation.calibration.operating import (
     operating_points,
 )
 from clinfuse.evaluation.calls import Threshold
-from clinfuse.evaluation.compare import CHOSEN_INSIDE, Comparison, compare
+from clinfuse.evaluation.choice import BEST_SINGLE
+from clinfuse.evaluation.compare import Comparison, compare
 from clinfuse.evaluation.diagnosis.diagnose import Diagnosis, diagnose
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.robustness.rates import DropRates, drop_rates
@@ -162,7 +163,8 @@ def read_comparison(work: Work) -> Comparison:
         seed=scheme.seed,
         results=work.run.path,
         primary=work.study.primary,
-        best_single=work.study.rival or CHOSEN_INSIDE,
+        best_single=work.study.rival or BEST_SINGLE,
+        inner_folds=work.study.validation.inner_folds,
         validation=scheme.validation,
         share=scheme.share,
         since=scheme.since,
@@ -194,7 +196,7 @@ def partial_metrics(work: Work) -> list[dict[str, Any]]:
 @contextmanager
 def one_way(work: Work) -> Iterator[None]:
     """Hold every library to the study's number of threads: another number would give other bits."""
-    with one_thread_each(work.models[work.study.primary]), quiet_torch(work.study.seed, work.study.options().threads):
+    with one_thread_each(work.models[work.study.leading]), quiet_torch(work.study.seed, work.study.options().threads):
         yield
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.study.config import ModelSection, Study
-from clinfuse.study.rules import learns_from_unseen
+from clinfuse.study.rules import BEST_FUSION, learns_from_unseen
 from clinfuse.study.work import Work
 from clinfuse.training.calibrated import plain
 from clinfuse.training.store import save_model
@@ -107,7 +107,7 @@ def plan_run(work: Work, *, workers: int) -> Plan:
     size = 0.0
     for label, section in sections.items():
         found = fits_of(label, section, work.study, {name: one.trained for name, one in timings.items()})
-        fits |= found | _searched(label, work.study, found)
+        fits |= found | _searched(label, work.study, found) | _asked_inside(label, section, work.study, timings)
         size += sum(sum(timings[name].bytes for name in fit.modalities) * min(fit.count, 2) for fit in found.values())
     folds = len(work.jobs)
     left = len(work.tasks) - work.finished
@@ -232,6 +232,22 @@ def _searched(label: str, study: Study, found: Mapping[tuple[str, ...], Fits]) -
     return {
         ("search", label, *key): Fits(fit.modalities, fit.passes * tries * (inner - 1), fit.count * tries * inner)
         for key, fit in found.items()
+    }
+
+
+def _asked_inside(
+    label: str, section: ModelSection, study: Study, timings: Mapping[str, Timing]
+) -> dict[tuple[str, ...], Fits]:
+    """What a question adds that has the best model chosen: each fit again in every inner fold, without calibration."""
+    if not (study.primary == BEST_FUSION if section.fusion != "single" else not study.rival):
+        return {}
+    inner = study.validation.inner_folds
+    whole = _whole_fits(label, section, study, {name: one.trained for name, one in timings.items()})
+    whole |= _searched(label, study, whole)
+    # A modality's own network in an inner fold is the one that late fusion learns its pool from.
+    return {
+        ("inner", str(inner), *key[1:]) if key[0] == "full" else ("inside", str(inner), *key): _held_out(fit, inner)
+        for key, fit in whole.items()
     }
 
 

@@ -19,6 +19,7 @@ OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
     "late": ("combine", "learners", "fill", "weights"),
     "hybrid": ("combine", "fill", "features", "normalise", "options"),
 }
+BEST_FUSION, BEST_SINGLE = "best fusion", "best single"
 _MODEL_KEYS = (
     *("modality", "kind", "learner", "combine", "learners", "fill", "weights", "cells", "single_heads"),
     *("features", "normalise", "options"),
@@ -43,7 +44,7 @@ def check_study(study: Study) -> None:
         _check_keys(name, section)
         _check_names(name, section)
         _check_options(name, section)
-    check_name(study.primary, list(study.models), "question.primary", "a model of the section models")
+    _check_question(study)
     _check_validation(study)
     _check_searched(study)
     if study.report.prevalence is not None and study.report.specificity is None:
@@ -254,6 +255,15 @@ def _operators() -> tuple[str, ...]:
     return operator_names()
 
 
+def _check_question(study: Study) -> None:
+    fusions = [name for name, section in study.models.items() if section.fusion != "single"]
+    for name in (BEST_FUSION, BEST_SINGLE):
+        if name in study.models:
+            refuse_name(f"models.{name}", f'no model called "{name}"', "one", "Rename it.")
+    known = [*study.models, *([BEST_FUSION] if fusions else [])]
+    check_name(study.primary, known, "question.primary", f"{BEST_FUSION}, or a model of the section models")
+
+
 def _check_validation(study: Study) -> None:
     asked = study.validation
     if asked.holdout and "kind" in asked.model_fields_set:
@@ -263,15 +273,19 @@ def _check_validation(study: Study) -> None:
         _refuse_both(f"validation.{key}", f"no {key} beside {asked.written}", "both", "Remove one of the two.")
     if {"share", "since"} <= asked.model_fields_set:
         _refuse_both("validation.share", "share, or since, not both", "both", "Remove one of the two.")
-    if asked.single and not study.rival:
-        remedy = f'Name a modality, as in primary = ["late", "labs"], or remove {asked.written}.'
-        _refuse_both("question.primary", f"a modality named in advance beside {asked.written}", "best single", remedy)
-    learning = study.report.asks_inside or any(
-        one.calibration != "none" or (one.fusion == "late" and learns_from_unseen(one)) for one in study.models.values()
+    learning = (
+        study.chooses
+        or study.report.asks_inside
+        or any(
+            one.calibration != "none" or (one.fusion == "late" and learns_from_unseen(one))
+            for one in study.models.values()
+        )
     )
     if "inner_folds" in asked.model_fields_set and not (learning or study.search.models):
         pools = " or ".join(_learning_pools())
-        beside = "a calibration, report.specificity or conformal, or late fusion with a fill"
+        beside = (
+            "a best fusion or best single, a calibration, report.specificity or conformal, or late fusion with a fill"
+        )
         rule = f"only beside {beside} or with combine = {pools}"
         _refuse_both("validation.inner_folds", rule, "no such model", "Remove the line.")
 

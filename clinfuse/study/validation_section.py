@@ -60,11 +60,6 @@ class ValidationSection(Strict):
         """The line that asks for this kind."""
         return "holdout = true" if self.holdout else f'kind = "{self.kind}"'
 
-    @property
-    def single(self) -> bool:
-        """Whether there is one division only, so that no other fold can choose a modality."""
-        return self.asked not in ("folds", "sites")
-
     def scheme(self, seed: int) -> Scheme:
         """Give how the study deals its patients into folds."""
         from clinfuse.evaluation.folds import Scheme

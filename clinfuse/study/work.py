@@ -12,6 +12,7 @@ import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, LockedError
+from clinfuse.evaluation.choice import BEST_SINGLE, asked_inside
 from clinfuse.evaluation.folds import Scheme, deal, scored
 from clinfuse.evaluation.running.engine import Job, task_folders
 from clinfuse.evaluation.running.tasks import TaskFolder, check_resumable
@@ -138,9 +139,11 @@ def open_work(study: Study, run: RunFolder, *, private: Path | None = None, prog
     scheme = scheme_of(study)
     records = scored(cohort)
     dealt = deal(records, scheme)
-    folders = task_folders(records, models, dealt, scheme, run.path)
+    rival, inner = study.rival or BEST_SINGLE, study.validation.inner_folds
+    inside = asked_inside(models, primary=study.primary, rival=rival, folds=inner)
+    folders = task_folders(records, models, dealt, scheme, run.path, inside=inside)
     jobs = tuple(
-        Job(records, models, fold, scheme, {name: folders[fold.repeat, fold.number, name] for name in models})
+        Job(records, models, fold, scheme, {name: folders[fold.repeat, fold.number, name] for name in models}, inside)
         for fold in dealt
     )
     return Work(study, run, cohort, models, jobs)

@@ -185,11 +185,6 @@ class Calibrated(FusionClassifier):
         return np.asarray(logits[:, -1] if self.multilabel_ else logits[:, -1] - logits[:, 0])
 
     @property
-    def inner_aurocs_(self) -> dict[str, float]:
-        """AUROC of every modality alone in the inner folds of the model, where it asked in them."""
-        return self.model_.inner_aurocs_
-
-    @property
     def best_settings_(self) -> dict[str, Any]:
         """The settings that the model chose, where it searches for some."""
         return dict(getattr(self.model_, "best_settings_", {}))

@@ -247,11 +247,6 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
         """Give the class of fusion after Huang et al. 2020, doi 10.1038/s41746-020-00341-z."""
 
     @property
-    def inner_aurocs_(self) -> dict[str, float]:
-        """AUROC of every modality alone on training patients its model had not seen; empty where none was asked."""
-        return {}
-
-    @property
     @abstractmethod
     def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:
         """The loss curve of every network that was trained, by name."""

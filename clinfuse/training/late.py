@@ -31,7 +31,6 @@ from clinfuse.training.single import SingleRecipe, fit_single
 from clinfuse.training.splits import patient_folds
 from clinfuse.training.taxonomy import FusionInput, fusion_class
 from clinfuse.training.unimodal import default_learner
-from clinfuse.training.unseen import unseen_auroc
 
 
 @final
@@ -103,10 +102,8 @@ class LateFusion(FusionClassifier):
         check_fill(self.fill)
         self.pool_ = self._pool(self.prior_logits_)
         self.fill_: Fill | None = None
-        self._inner_: dict[str, float] = {}
         if self._learns:
             self.held_out_ = self._unseen_singles(cohort, labels)
-            self._inner_ = self._alone(cohort, labels, self.held_out_)
             self.pool_, self.fill_ = self._learned_pool(cohort, labels, self.held_out_, self.prior_logits_)
         recipes = {name: self._recipe(cohort, name) for name in self.modalities_}
         self.models_ = {
@@ -190,17 +187,6 @@ class LateFusion(FusionClassifier):
     def _cuts(self, cohort: Cohort, labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         seed = derived_seed(self.seed, "inner")
         return patient_folds(labels, cohort.groups, cohort.record_ids, folds=self.inner_folds, seed=seed)
-
-    def _alone(self, cohort: Cohort, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        """AUROC of every modality in the inner folds; a record without it is answered with the prevalence."""
-        tests = [test for _, test in self._cuts(cohort, labels)]
-        answers = np.where(cohort.present[:, :, None], logits, self.prior_logits_)
-        return {name: unseen_auroc(labels, answers[:, column], tests) for column, name in enumerate(self.modalities_)}
-
-    @property
-    def inner_aurocs_(self) -> dict[str, float]:
-        """AUROC of every modality alone in the inner folds; empty where the pool learns nothing."""
-        return dict(self._inner_)
 
     def unseen_logits(self, cohort: Cohort, labels: np.ndarray, *, folds: int) -> tuple[np.ndarray, np.ndarray]:
         """Give what is said of training records in the folds that hold them out, as every classifier does.
@@ -291,12 +277,10 @@ class LateFusion(FusionClassifier):
         models = {name: model.to_state() for name, model in self.models_.items()}
         fill = {} if self.fill_ is None else self.fill_.to_state()
         chosen = {"combine": self.combine, "fill": fill_name(self.fill)}
-        found = {"pool": self.pool_.to_state(), "filled": fill, "inner": self._inner_}
-        return {**chosen, **found, "models": models}
+        return {**chosen, "pool": self.pool_.to_state(), "filled": fill, "models": models}
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.combine, self.fill = state["combine"], state.get("fill", SKIP)
         self.fill_ = fill_from_state(state["filled"]) if state.get("filled") else None
         self.pool_ = pool_from_state(state["pool"])
-        self._inner_ = {name: float(value) for name, value in state.get("inner", {}).items()}
         self.models_ = {name: single_from_state(model) for name, model in state["models"].items()}

@@ -141,11 +141,6 @@ class Tuned(FusionClassifier):
         return self.model_._explain(cohort, encoded, present)
 
     @property
-    def inner_aurocs_(self) -> dict[str, float]:
-        """AUROC of every modality alone in the inner folds of the chosen model, where it asked in them."""
-        return self.model_.inner_aurocs_
-
-    @property
     def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:
         """The loss curves of the classifier with the chosen settings."""
         return self.model_.loss_curves_

@@ -3,14 +3,13 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 
 from clinfuse.cli.summary import model_lines
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ConfigError, DataError
-from clinfuse.evaluation.answer import Difference, decide, paired_difference
-from clinfuse.evaluation.best_single import Comparator, chosen_single, named_single
-from clinfuse.evaluation.compare import Comparison, compare
+from clinfuse.evaluation.answer import Difference, Sides, decide, paired_difference
+from clinfuse.evaluation.best_single import Comparator, best_single, named_single
+from clinfuse.evaluation.compare import compare
 from clinfuse.evaluation.crossval import cross_validate
 from clinfuse.evaluation.metrics import auroc, brier
 from clinfuse.evaluation.predictions import Predictions
@@ -19,6 +18,7 @@ from clinfuse.evaluation.statistics.intervals import Estimate
 from clinfuse.report.reading import estimates
 from clinfuse.training.early import EarlyFusion
 from clinfuse.training.late import LateFusion
+from clinfuse.training.unimodal import Unimodal
 
 
 @pytest.fixture(scope="module")
@@ -167,16 +167,16 @@ def difference(low, value, high, records=240):
 
 
 def test_the_three_answers():
-    yes = decide(difference(0.02, 0.07, 0.12), difference(0.02, 0.07, 0.12), comparator="labs")
+    yes = decide(difference(0.02, 0.07, 0.12), difference(0.02, 0.07, 0.12), sides=Sides("labs"))
     assert yes.verdict == "yes"
     assert yes.text == "Yes. AUROC 0.85 against 0.78 (labs), same 240 records: +0.07 (0.02 to 0.12), p = 0.008."
-    no = decide(difference(-0.03, 0.01, 0.05), difference(-0.03, 0.01, 0.05), comparator="labs")
+    no = decide(difference(-0.03, 0.01, 0.05), difference(-0.03, 0.01, 0.05), sides=Sides("labs"))
     assert no.verdict == "no"
     assert no.text == (
         "No. The data do not show that fusion beats labs: +0.01 (-0.03 to 0.05), same 240 records. "
         "A gain above 0.05 is unlikely."
     )
-    unsure = decide(difference(-0.03, 0.03, 0.09), difference(-0.03, 0.03, 0.09), comparator="labs")
+    unsure = decide(difference(-0.03, 0.03, 0.09), difference(-0.03, 0.03, 0.09), sides=Sides("labs"))
     assert unsure.verdict == "cannot tell"
     assert unsure.text.startswith("Cannot tell whether fusion beats labs: AUROC 0.85 against 0.82 (labs)")
     # An interval 0.12 wide on 240 patients is 0.05 wide on 240 * 2.4 ** 2 = 1382.4.
@@ -184,101 +184,41 @@ def test_the_three_answers():
     assert unsure.text.endswith("a study of about 1400 patients could.")
 
 
+def test_the_answer_about_a_best_fusion_says_what_was_chosen_and_by_whom():
+    chosen = "early in 4 of 5 folds, late in 1"
+    both = Sides("ct in 3 of 5 folds, labs in 2", chosen, inside=True)
+    yes = decide(difference(0.02, 0.07, 0.12), difference(0.02, 0.07, 0.12), sides=both)
+    assert yes.text == (
+        "Yes. AUROC 0.85 (best fusion: early in 4 of 5 folds, late in 1) against 0.78 (best single: ct in 3 of 5 "
+        "folds, labs in 2), same 240 records: +0.07 (0.02 to 0.12), p = 0.008. "
+        "Both were chosen in inner folds of the training patients."
+    )
+    no = decide(difference(-0.03, 0.01, 0.05), difference(-0.03, 0.01, 0.05), sides=both)
+    assert no.text.startswith(
+        "No. The data do not show that the best fusion (early in 4 of 5 folds, late in 1) beats the best single "
+        "modality (ct in 3 of 5 folds, labs in 2): +0.01"
+    )
+    unsure = decide(difference(-0.03, 0.03, 0.09), difference(-0.03, 0.03, 0.09), sides=Sides("labs", chosen))
+    assert unsure.text.startswith("Cannot tell whether the best fusion beats labs: AUROC 0.85 (best fusion: early in 4")
+    assert unsure.text.endswith("could. The fusion was chosen in inner folds of the training patients.")
+
+
 def test_a_fusion_that_is_surely_worse_is_a_no():
     worse = difference(-0.09, -0.05, -0.01)
-    assert decide(worse, worse, comparator="labs").verdict == "no"
+    assert decide(worse, worse, sides=Sides("labs")).verdict == "no"
 
 
-def singles(predictions_of):
-    draw = np.random.default_rng(1)
-    labels = np.arange(120) % 2
-    folds = np.arange(120) // 2 % 3
-    present = np.ones((120, 2), dtype=bool)
-    strong = draw.normal(size=120) + 1.0 * labels
-    luck = np.where(folds == 0, 10.0 * labels, draw.normal(size=120))
-    return {
-        name: predictions_of(labels, scores, model=name, folds=folds, present=present)
-        for name, scores in (("m0", strong), ("m1", luck))
-    }
-
-
-def test_the_tested_fold_has_no_voice_in_choosing_the_single_modality(predictions_of):
-    found = chosen_single(singles(predictions_of), {"m0": "m0", "m1": "m1"})
-    # m1 is perfect in fold 0 and chance elsewhere: fold 0 itself would have chosen it.
-    assert found.chosen[0, 0] == "m0"
-    assert found.predictions.models == ("best single",)
-    assert sorted(found.predictions.record) == sorted(f"R-{number:05d}" for number in range(120))
-
-
-def test_changing_what_is_said_of_a_fold_never_changes_its_own_comparator(predictions_of):
-    models = singles(predictions_of)
-    before = chosen_single(models, {"m0": "m0", "m1": "m1"}).chosen[0, 1]
-    draw = np.random.default_rng(2)
-    shuffled = {}
-    for name, one in models.items():
-        order = np.arange(120)
-        here = np.flatnonzero(one.fold == 1)
-        order[here] = draw.permutation(here)
-        scores = (one.logits[:, 1] - one.logits[:, 0])[order]
-        shuffled[name] = predictions_of(one.y_true, scores, model=name, folds=one.fold)
-    assert chosen_single(shuffled, {"m0": "m0", "m1": "m1"}).chosen[0, 1] == before
-
-
-def test_inner_folds_choose_where_late_fusion_has_asked_in_them(cohort):
-    found = compare(cohort, {"late": LateFusion(inner_folds=2)}, folds=3)
-    inner = found["late"].inner
-    assert set(inner) == {(0, 0), (0, 1), (0, 2)}
-    for place, areas in inner.items():
-        assert set(areas) == {"m0", "m1"}
-        assert found.comparator.chosen[place] == max(areas, key=areas.__getitem__)
-
-
-def test_inner_folds_are_believed_where_the_other_folds_would_choose_otherwise(cohort):
-    found = compare(cohort, {"late": LateFusion(inner_folds=2)}, folds=3)
-    one = {name: found[name].predictions for name in ("m0", "m1")}
-    others = chosen_single(one, {"m0": "m0", "m1": "m1"}).chosen
-    turned = {place: {"m0": float(name == "m1"), "m1": float(name == "m0")} for place, name in others.items()}
-    found["late"].inner = turned
-    again = Comparison(cohort, found.models, primary="late", best_single="best single", seed=0)
-    assert all(again.comparator.chosen[place] != name for place, name in others.items())
-
-
-def test_without_inner_folds_the_other_folds_choose(cohort):
-    found = compare(cohort, {"late": LateFusion(combine="mean")}, folds=3)
-    assert not any(found["late"].inner.values())
-    one = {name: found[name].predictions for name in ("m0", "m1")}
-    assert found.comparator.chosen == chosen_single(one, {"m0": "m0", "m1": "m1"}).chosen
-
-
-def test_what_inner_folds_choose_does_not_depend_on_the_patients_tested(cohort):
-    # Fitted where the tested patients do not exist, it says the same of the modalities.
-    model = LateFusion(inner_folds=2)
-    first = cross_validate(model, cohort, folds=3, seed=1)
-    fold = first.folds[0, 0]
-    again = clone(model).set_params(seed=fold.seed(model.seed, 1)).fit(first.cohort[fold.train])
-    assert again.inner_aurocs_ == first.inner[0, 0]
-
-
-def test_a_modality_of_too_few_patients_is_not_the_best_however_well_it_does(predictions_of):
-    draw, labels, folds = np.random.default_rng(3), np.arange(120) % 2, np.arange(120) // 2 % 3
-    present = np.stack([np.ones(120, bool), np.arange(120) < 24], axis=1)
-    weak = predictions_of(labels, draw.normal(size=120) + 0.3 * labels, model="m0", folds=folds, present=present)
-    rare = predictions_of(labels, 9.0 * labels, model="m1", folds=folds, present=present)
-    assert chosen_single({"m1": rare, "m0": weak}, {"m0": "m0", "m1": "m1"}).label == "m0"
-    everywhere = predictions_of(labels, 9.0 * labels, model="m1", folds=folds)
-    assert chosen_single({"m1": everywhere, "m0": weak}, {"m0": "m0", "m1": "m1"}).label == "m1"
-
-
-def test_a_comparator_is_called_by_its_modality_or_by_how_often_each_was_chosen(predictions_of):
-    models = singles(predictions_of)
-    one = models["m0"]
+def test_a_comparator_is_called_by_its_modality_or_by_how_often_each_was_chosen(comparison):
+    one = comparison["m0"].predictions
     chosen = {(0, 0): "m0", (0, 1): "m1", (0, 2): "m0"}
     assert Comparator(one, chosen, np.ones(120, bool)).label == "m0 in 2 of 3 folds, m1 in 1"
-    assert named_single(models, {"m0": "m1", "m1": "m0"}, "m0").label == "m0"
+    own = {"a": comparison["m0"], "b": comparison["m1"]}
+    assert named_single(own, "m1").label == "b"
+    assert named_single(own, "a").label == "a"
     with pytest.raises(ConfigError, match="BEST_SINGLE"):
-        named_single(models, {"m0": "m0", "m1": "m1"}, "eeg")
+        named_single(own, "eeg")
     with pytest.raises(ConfigError, match="BEST_SINGLE"):
-        chosen_single({}, {})
+        best_single({})
 
 
 def test_two_good_modalities_beat_one_and_noise_does_not(cohort_of):
@@ -300,8 +240,6 @@ def test_results_hold_every_prediction(cohort, tmp_path):
 
 
 def test_a_single_modality_of_ones_own_stands_for_it(cohort):
-    from clinfuse.training.unimodal import Unimodal
-
     own = Unimodal("m0", learner="logistic", seed=3)
     found = compare(cohort, {"late": LateFusion(combine="mean"), "m0": own}, folds=2, best_single="m0")
     assert list(found.models) == ["m1", "late", "m0"]
@@ -314,7 +252,7 @@ def test_a_single_modality_of_ones_own_stands_for_it(cohort):
     [
         ("PRIMARY", {"primary": "joint"}),
         ("BEST_SINGLE", {"best_single": "ct"}),
-        ("BEST_SINGLE", {"validation": "holdout"}),
+        ("SCHEME_VALUE.*inner_folds", {"inner_folds": 1}),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_refused_before_training(cohort, fusion, code, arguments):
@@ -332,6 +270,10 @@ def test_no_models_and_models_called_like_modalities_are_refused(cohort, fusion)
         compare(cohort, {})
     with pytest.raises(ConfigError, match="MODEL_NAME"):
         compare(cohort, {"m0": fusion})
+    with pytest.raises(ConfigError, match=r"MODEL_NAME.*no model may be called"):
+        compare(cohort, {"best fusion": fusion})
+    with pytest.raises(ConfigError, match="PRIMARY"):
+        compare(cohort, {"again": Unimodal("m0")}, primary="best fusion")
 
 
 def test_holdout_answers_against_a_named_modality(cohort):

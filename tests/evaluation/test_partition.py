@@ -134,21 +134,12 @@ def test_who_was_seen_elsewhere_too_is_counted_and_belongs_to_no_fold(cohort):
     assert found.folds[0, found.fold_of(record)].site == cohort.sites[5]
 
 
-def test_the_best_single_modality_is_named_in_advance_where_no_other_fold_can_say(cohort):
+def test_one_division_and_sites_choose_the_best_single_modality_too(cohort):
     models = {"late": LateFusion(combine="mean")}
-    for asked in ({"validation": "temporal"}, {"validation": "column"}):
-        with pytest.raises(ConfigError, match=r"BEST_SINGLE.*one fold only"):
-            compare(cohort, models, **asked)
-    assert compare(cohort, models, best_single="m0", validation="temporal").comparator.label == "m0"
-    labels = np.concatenate([np.tile([0, 1], 10), np.zeros(10, int), np.ones(10, int)])
-    lone = Cohort.from_arrays(
-        dict.fromkeys(KINDS, labels[:, None] + 0.5),
-        labels=labels,
-        kinds=KINDS,
-        sites=np.repeat(["a", "a", "b", "c"], 10).tolist(),
-    )
-    with pytest.raises(ConfigError, match=r"BEST_SINGLE.*fewer than two sites"):
-        compare(lone, models, validation="sites")
+    for asked in ("temporal", "column", "sites"):
+        found = compare(cohort, models, validation=asked)
+        assert set(found.comparator.chosen) == set(found["late"].folds)
+        assert set(found.comparator.chosen.values()) == {"m0"}
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,9 @@ def test_a_setting_that_cannot_be_used_is_refused_by_name(
     assert remedy in refusal.value.remedy
 
 
+NAMED = {"primary": ["late", "labs"]}
+
+
 def holdout(rival: str = "labs", **written: Any) -> dict[str, Any]:
     question = {"primary": ["late", rival]}
     late = {"late": {"fusion": "late"}}
@@ -143,12 +146,11 @@ def holdout(rival: str = "labs", **written: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("values", "place"),
     [
-        (holdout("best single"), "question.primary"),
         (holdout(folds=5), "validation.folds"),
         (holdout(repeats=1), "validation.repeats"),
-        (whole(models={"late": {"fusion": "late", "combine": "mean"}}), "validation.inner_folds"),
+        (whole(question=NAMED, models={"late": {"fusion": "late", "combine": "mean"}}), "validation.inner_folds"),
         (
-            whole(models={"late": {"fusion": "late", "combine": "weighted", "weights": {"ct": 1}}}),
+            whole(question=NAMED, models={"late": {"fusion": "late", "combine": "weighted", "weights": {"ct": 1}}}),
             "validation.inner_folds",
         ),
         (whole(models={"late": {"fusion": "late", "calibration_by": "pattern"}}), "models.late.calibration_by"),

@@ -47,6 +47,19 @@ def test_trainings_are_counted_once_where_models_share_them(models: Any, network
     assert counted(**models) == (networks, fits)
 
 
+def test_what_is_asked_inside_is_counted(study_file: Path) -> None:
+    text = study_file.read_text(encoding="utf-8")
+    for asked, trainings in (
+        ('"late", "labs"', 9),
+        ('"late", "best single"', 9 + 3 * 6),  # both modalities in three inner folds, in three folds
+        ('"best fusion", "labs"', 9 + 3 * 9),  # the parts of late fusion, and early fusion
+        ('"best fusion", "best single"', 9 + 3 * 9),  # late fusion shares its parts with the single modalities
+    ):
+        study_file.write_text(text.replace('"late", "labs"', asked), encoding="utf-8")
+        work = prepare(load_study(study_file))
+        assert plan_run(work, workers=1).trainings == trainings
+
+
 def test_a_plan_is_for_what_is_left(study_file: Path) -> None:
     work = prepare(load_study(study_file))
     whole = plan_run(work, workers=1)

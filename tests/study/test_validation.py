@@ -125,7 +125,6 @@ def test_a_word_on_no_side_is_refused_by_its_line(dated: Path) -> None:
         ('kind = "sites"\nholdout = true', "validation.kind"),
         ("share = 0.2", "validation.share"),
         ('kind = "temporal"\nshare = 0.2\nsince = "2020-01-01"', "validation.share"),
-        ('kind = "column"', "question.primary"),
     ],
 )
 def test_keys_that_say_nothing_here_are_refused(written: str, place: str) -> None:

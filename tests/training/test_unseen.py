@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from clinfuse.cohort.cohort import Cohort
-from clinfuse.training.late import LateFusion
 from clinfuse.training.unseen import unseen_auroc
 
 
@@ -32,13 +30,3 @@ def test_several_classes_and_labels_are_averaged():
     several[:5, 0] = -1
     by_hand = [roc_auc_score(several[5:, 0], logits[5:, 0]), roc_auc_score(several[:, 1], logits[:, 1])]
     assert unseen_auroc(several, logits[:, :2], [np.arange(60)]) == pytest.approx(np.mean(by_hand))
-
-
-def test_late_fusion_says_how_each_modality_does_on_patients_its_model_has_not_seen():
-    draw, labels = np.random.default_rng(0), np.tile([0, 1], 60)
-    arrays = {"strong": labels[:, None] + draw.normal(size=(120, 1)), "empty": draw.normal(size=(120, 1))}
-    cohort = Cohort.from_arrays(arrays, labels=labels, kinds=dict.fromkeys(arrays, "ehr"))
-    model = LateFusion(inner_folds=3).fit(cohort)
-    assert model.inner_aurocs_["strong"] > 0.65
-    assert abs(model.inner_aurocs_["empty"] - 0.5) < 0.15
-    assert LateFusion(combine="mean").fit(cohort).inner_aurocs_ == {}

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, final
 
 import numpy as np
@@ -18,6 +19,7 @@ from clinfuse.errors import ConfigError, TrainingError
 from clinfuse.evaluation.folds import Fold, Scheme, settings_of
 from clinfuse.evaluation.running.fitting import Fitted, fit_task
 from clinfuse.evaluation.running.identity import computing_code, describe, digest, versions
+from clinfuse.evaluation.running.inside import InnerFolds
 from clinfuse.evaluation.running.lock import locked
 from clinfuse.evaluation.running.tasks import TaskFolder, check_resumable, sweep
 from clinfuse.training.classifiers import FusionClassifier
@@ -42,6 +44,8 @@ class Job:
     scheme : Scheme
     tasks : mapping of str to TaskFolder
         Where each model's task is kept; empty where nothing is.
+    inside : mapping of str to InnerFolds
+        Of the models of which it is asked how well they do in inner folds of the training patients.
     """
 
     cohort: Cohort
@@ -49,6 +53,7 @@ class Job:
     fold: Fold
     scheme: Scheme
     tasks: Mapping[str, TaskFolder]
+    inside: Mapping[str, InnerFolds] = field(default_factory=dict)
 
     def run(self) -> Iterator[tuple[str, Fitted | None]]:
         """Run what is not finished yet; give each model's name, with what was fitted where it is not kept on disk."""
@@ -60,7 +65,8 @@ class Job:
                 if name in self.tasks and self.tasks[name].state() == "done":
                     yield name, None
                     continue
-                fitted = fit_task(self.cohort, name, model, self.fold, self.scheme)
+                asked = self.inside.get(name)
+                fitted = fit_task(self.cohort, name, model, self.fold, self.scheme, inside=asked)
                 if name in self.tasks:
                     _keep(fitted, self.tasks[name])
                 yield name, None if name in self.tasks else fitted
@@ -79,7 +85,13 @@ def _run_all(job: Job) -> list[tuple[str, Fitted | None]]:
 
 
 def task_folders(
-    cohort: Cohort, models: Mapping[str, FusionClassifier], folds: list[Fold], scheme: Scheme, results: Path
+    cohort: Cohort,
+    models: Mapping[str, FusionClassifier],
+    folds: list[Fold],
+    scheme: Scheme,
+    results: Path,
+    *,
+    inside: Mapping[str, InnerFolds] = MappingProxyType({}),
 ) -> dict[tuple[int, int, str], TaskFolder]:
     """Give the folder and key of every task of a study, by repeat, fold and model.
 
@@ -91,6 +103,8 @@ def task_folders(
     folds : list of Fold
     scheme : Scheme
     results : Path
+    inside : mapping of str to InnerFolds
+        As of `Job`.
 
     Raises
     ------
@@ -104,6 +118,8 @@ def task_folders(
         for name, model in models.items():
             setting = describe(model), describe(settings_of(model, fold, scheme))
             key = {**common, **rows, "model": name, "settings": setting[0], "fold_settings": setting[1]}
+            if name in inside:
+                key["inside"] = describe(inside[name])
             found[fold.repeat, fold.number, name] = TaskFolder(results / "folds" / fold.name / name, key)
     return found
 

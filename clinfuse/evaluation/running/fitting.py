@@ -17,6 +17,7 @@ from clinfuse.errors import ClinfuseError
 from clinfuse.evaluation.contribution import subsets
 from clinfuse.evaluation.folds import Fold, Scheme, settings_of
 from clinfuse.evaluation.predictions import Predictions
+from clinfuse.evaluation.running.inside import InnerFolds
 from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.loop import Epoch
 
@@ -32,8 +33,9 @@ class Fitted:
     predictions : Predictions
         Of the test records, for every subset of the model's modalities that can be kept.
     about : mapping
-        JSON values: ``taxonomy``, ``modalities``, ``stored``, ``multimodal``, ``weighing``, ``inner``; ``settings``
-        that were chosen inside and ``tries`` with their scores, empty where none were searched for.
+        JSON values: ``taxonomy``, ``modalities``, ``stored``, ``multimodal``, ``weighing``; ``inner``, the mean AUROC
+        in inner folds where it was asked for, else None; ``settings`` that were chosen inside and ``tries`` with their
+        scores, empty where none were searched for.
     losses : mapping
         Loss curves by network, JSON values.
     """
@@ -50,7 +52,15 @@ def one_thread_each(model: Any) -> AbstractContextManager[Any]:
     return cast(AbstractContextManager[Any], threadpool_limits(limits=threads))
 
 
-def fit_task(cohort: Cohort, name: str, model: FusionClassifier, fold: Fold, scheme: Scheme) -> Fitted:
+def fit_task(
+    cohort: Cohort,
+    name: str,
+    model: FusionClassifier,
+    fold: Fold,
+    scheme: Scheme,
+    *,
+    inside: InnerFolds | None = None,
+) -> Fitted:
     """Fit a copy of a model in a fold and let it predict the held-out records.
 
     Parameters
@@ -63,6 +73,8 @@ def fit_task(cohort: Cohort, name: str, model: FusionClassifier, fold: Fold, sch
         Left as it is.
     fold : Fold
     scheme : Scheme
+    inside : InnerFolds, optional
+        Folds of the training patients in which it is asked how well the model does.
 
     Raises
     ------
@@ -71,7 +83,9 @@ def fit_task(cohort: Cohort, name: str, model: FusionClassifier, fold: Fold, sch
     """
     with one_thread_each(model):
         try:
-            classifier = clone(model).set_params(**settings_of(model, fold, scheme)).fit(cohort[fold.train])
+            here, training = clone(model).set_params(**settings_of(model, fold, scheme)), cohort[fold.train]
+            inner = None if inside is None else inside.auroc(here, training, fold, scheme)
+            classifier = here.fit(training)
             predictions = predict_task(cohort, name, classifier, fold)
         except ClinfuseError as error:
             raise error.at(f"model {name}, repeat {fold.repeat}, fold {fold.number}") from None
@@ -81,7 +95,7 @@ def fit_task(cohort: Cohort, name: str, model: FusionClassifier, fold: Fold, sch
         "stored": bool(classifier.stored_),
         "multimodal": bool(classifier.multimodal),
         "weighing": [float(one) for one in classifier.weighing_],
-        "inner": classifier.inner_aurocs_,
+        "inner": inner,
         "settings": dict(getattr(classifier, "best_settings_", {})),
         "tries": [{"settings": dict(one.settings), "score": one.score} for one in getattr(classifier, "tries_", ())],
     }

@@ -52,7 +52,7 @@ def _version(name: str) -> str:
 def computing_files(package: Path) -> list[Path]:
     """Give the source files that turn prepared inputs into predictions, folders inside the rooms included."""
     files = [file for room in _COMPUTING_ROOMS for file in sorted((package / room).rglob("*.py"))]
-    return [*files, package / "evaluation" / "running" / "fitting.py"]
+    return [*files, *(package / "evaluation" / "running" / name for name in ("fitting.py", "inside.py"))]
 
 
 @cache
