@@ -22,13 +22,13 @@ import numpy as np
 from scipy.ndimage import sobel
 
 import clinfuse as cf
-from clinfuse.explain.gradients import integrated_gradients
+from clinfuse.explain.quality.subject import gradients
 from clinfuse.explain.quality.units import units
 from clinfuse.explain.quality.weights import redrawn
 from clinfuse.synthetic.truth import read_truth
 
 SEEDS, RECORDS, FOLDS, EPOCHS, BLOCKS = (0, 1), 360, 3, 15, 216
-COSTLY = 16  # records of each fold that occlusion and untrained networks are asked about, which costs most
+OCCLUDED = 8  # records of each fold with the finding that parts are hidden from one by one, which costs most
 IMAGES = ("ct", "xray")
 METHODS = ("integrated gradients", "occlusion", "untrained network", "edges", "intensity")
 
@@ -65,7 +65,7 @@ class World:
         self.columns: list[list[float]] = []
         self.complete: list[bool] = []
         self.errors: list[float] = []
-        self.costly: dict[int, int] = {}
+        self.occluded: dict[int, int] = {}
 
     def found(self) -> dict[str, Any]:
         """Look at every record and give what is counted, as JSON values."""
@@ -108,13 +108,16 @@ class World:
         if self.cohort.labels[row] == 1:
             yield "edges", {part.name: _edges(part.data) for part in images}
             yield "intensity", {part.name: part.data - part.data.min() for part in images}
+        if self.cohort.labels[row] != 1:
+            return
         classifier = self.fitted.classifier_for(self.cohort.keys[row])
-        count = self.costly.get(id(classifier), 0)
-        if self.cohort.labels[row] == 1 and count < COSTLY:
-            self.costly[id(classifier)] = count + 1
-            yield "occlusion", self.occlusion(classifier.explainable(self.cohort[row].cohort))
-            other = self.untrained.setdefault(id(classifier), redrawn(classifier))
-            yield "untrained network", _summed(other.explainable(self.cohort[row].cohort))
+        alone = self.cohort[row].cohort
+        other = self.untrained.setdefault(id(classifier), redrawn(classifier))
+        yield "untrained network", gradients(other.explainable(alone))
+        count = self.occluded.get(id(classifier), 0)
+        if count < OCCLUDED:
+            self.occluded[id(classifier)] = count + 1
+            yield "occlusion", self.occlusion(classifier.explainable(alone))
 
     def occlusion(self, explainable: Any) -> dict[str, np.ndarray]:
         """What the logit loses when a block, or a channel, is replaced by its baseline."""
@@ -154,14 +157,6 @@ class World:
             "hit": bool(lesion.flat[weight.argmax()]),
             "chance": float(lesion.mean()),
         }
-
-
-def _summed(explainable: Any) -> dict[str, np.ndarray]:
-    begins = [explainable.baselines[name] for name in explainable.order]
-    path = integrated_gradients(
-        explainable.function, [explainable.inputs[name] for name in explainable.order], baselines=begins
-    )
-    return dict(zip(explainable.order, path.maps, strict=True))
 
 
 def _answers(explainable: Any, inputs: Sequence[np.ndarray]) -> np.ndarray:

@@ -25,11 +25,17 @@ class Check:
     passed : bool
     text : str
         One sentence with the numbers.
+    modality : str
+        Whose map was tested; empty where it is about all of them.
+    failure : str
+        What a page says of a map that failed, after "this map failed:"; empty where `name` says it.
     """
 
     name: str
     passed: bool
     text: str
+    modality: str = ""
+    failure: str = ""
 
 
 @final
