@@ -175,6 +175,8 @@ def test_every_subset_stands_once_the_larger_first(light) -> None:
     page = record_page(replace(light, parts=there, logit=light.prior_logit + 1.0), KNOWN)
     assert [one.sources for one in page.subsets] == [("ct", "labs"), ("ct",), ("labs",), ()]
     assert [one.sources for one in record_page(light, KNOWN).subsets] == [("labs",), ()]
+    nothing = record_page(light, replace(KNOWN, subsets=KNOWN.subsets[1:2])).subsets[-1]
+    assert (nothing.sources, nothing.probability) == ((), light.prior_probability)
 
 
 @pytest.mark.parametrize(

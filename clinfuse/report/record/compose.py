@@ -84,6 +84,8 @@ def _subsets(a: Attribution, about: About) -> tuple[Subset, ...]:
     if not found:
         found = [(frozenset(order) - {name}, p) for name, p in a.without.items()]
         found = [(frozenset(order), a.probability), *found] if found else []
+    if found and all(names for names, _ in found):
+        found.append((frozenset(), a.prior_probability))
     places = {name: place for place, name in enumerate(order)}
     found.sort(key=lambda one: (-len(one[0]), sorted(places.get(name, -1) for name in one[0])))
     return tuple(Subset(sources=tuple(name_text(n) for n in order if n in names), probability=p) for names, p in found)
