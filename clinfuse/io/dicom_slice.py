@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -90,6 +91,8 @@ class Slice:
         Lowest and highest stored value outside the scanned field; empty where none is declared.
     computed : bool
         Whether the image was computed from others.
+    image : int
+        InstanceNumber, 0 where the file does not say: for people who look it up, never to put slices in order.
     """
 
     patient: str
@@ -104,6 +107,7 @@ class Slice:
     intercept: float
     padding: tuple[int, int] | tuple[()]
     computed: bool = False
+    image: int = 0
 
 
 @final
@@ -225,7 +229,13 @@ def classic_slice(header: Elements, kind: SeriesKind, policy: SeriesPolicy, *, c
         intercept=intercept,
         padding=padding_range(header, stored.dtype),
         computed=computed,
+        image=_image_number(header),
     )
+
+
+def _image_number(header: Elements) -> int:
+    written = text(header, "InstanceNumber")
+    return int(written) if re.fullmatch("[0-9]{1,6}", written, re.ASCII) else 0
 
 
 def rescaling(kind: SeriesKind, slope: np.ndarray, intercept: np.ndarray, said: str) -> tuple[float, float]:

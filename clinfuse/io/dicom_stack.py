@@ -22,6 +22,7 @@ from clinfuse.io.lattice import (
 )
 from clinfuse.io.policies import SeriesPolicy
 from clinfuse.io.values import Remark, Volume
+from clinfuse.shapes import Affine
 
 _INT16 = np.iinfo(np.int16)
 _PLAUSIBLE_HU = (-2048.0, 8192.0)
@@ -49,9 +50,20 @@ def volume_of(found: Found, policy: SeriesPolicy, *, narrow: bool = False) -> Vo
         places = lattice(positions, axes[2], pixel_mm=float(first.pixel_mm.min()), policy=policy)
     stack, corner = _filled(found.kind, slices, places, axes, narrow=narrow)
     spacing = float(first.pixel_mm[1]), float(first.pixel_mm[0]), places.step_mm
-    array, affine = nearest_ras(stack.transpose(2, 1, 0), stack_affine(positions[0] + corner, axes, spacing))
+    scanned = stack_affine(positions[0] + corner, axes, spacing)
+    array, affine = nearest_ras(stack.transpose(2, 1, 0), scanned)
     remarks = (*found.remarks(), *places.remarks, *_seen(slices, axes, places), *_air(stack, found.kind))
-    return Volume(array, affine, found.kind.unit, remarks)
+    images = _images(slices, scanned, affine) if places.planes is places.heights else ()
+    return Volume(array, affine, found.kind.unit, remarks, images)
+
+
+def _images(slices: Sequence[Slice], scanned: Affine, upright: Affine) -> tuple[int, ...]:
+    """Image numbers from the feet up; none where the slices are not axial, or no file says its number."""
+    numbers = tuple(one.image for one in slices)
+    along, up = scanned[:3, 2], upright[:3, 2]
+    if not any(numbers) or not (np.array_equal(along, up) or np.array_equal(along, -up)):
+        return ()
+    return numbers if np.array_equal(along, up) else numbers[::-1]
 
 
 def _one_stack(found: Found, policy: SeriesPolicy) -> list[Slice]:

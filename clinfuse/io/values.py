@@ -57,6 +57,9 @@ class Volume:
         What a number in ``array`` means.
     remarks : tuple of Remark
         What was seen or done while it was read.
+    images : tuple of int
+        Image numbers of the files along the third axis, 0 where one does not say; empty where the slices lie along
+        another axis or were interpolated.
 
     Raises
     ------
@@ -68,10 +71,13 @@ class Volume:
     affine: Affine
     unit: Literal["HU", "label", "arbitrary"]
     remarks: tuple[Remark, ...] = ()
+    images: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3 or min(self.array.shape) < 1:
             _refuse("VOLUME_SHAPE", "volume", "three axes (x, y, z), none empty", f"{self.array.ndim} axes")
+        if len(self.images) not in (0, self.array.shape[2]):
+            _refuse("VOLUME_SHAPE", "volume", "an image number for every slice or none", "another number")
         if self.array.dtype.kind == "f" and not np.isfinite(self.array).all():
             _refuse("VOLUME_FINITE", "volume", "every voxel a finite number", "NaN or infinity")
         if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all():

@@ -75,6 +75,22 @@ def test_every_frame_is_rescaled_by_its_own_slope(tmp_path: Path) -> None:
     assert read_ct(file).array[0, 0].tolist() == [10.0 * (1 + k) - 1000 for k in range(count_of(0))]
 
 
+@pytest.mark.parametrize("variant", range(6))
+def test_every_axial_slice_keeps_the_number_of_its_image(tmp_path: Path, variant: int) -> None:
+    for k in range(6):
+        (tmp_path / f"{k}.dcm").write_bytes(whole(slice_values(variant, k, InstanceNumber=str(30 + k)), EXPLICIT))
+    volume = read_ct(tmp_path)
+    if volume.images:
+        for z, number in enumerate(volume.images):
+            one = tmp_path / f"one{number}"
+            one.mkdir()
+            (one / "a.dcm").write_bytes(
+                whole(slice_values(variant, number - 30, InstanceNumber="1", SliceThickness="3"), EXPLICIT)
+            )
+            np.testing.assert_array_equal(read_ct(one).array[:, :, 0], volume.array[:, :, z])
+    assert (len(volume.images) == 6) == (volume.array.shape[2] == 6)
+
+
 @given(
     variant=st.integers(0, 5),
     names=st.permutations(range(6)),

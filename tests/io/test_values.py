@@ -27,6 +27,7 @@ SIGNAL = Signal(np.zeros((2, 8), np.float32), 4.0, ("C3", "C4"))
         ("VOLUME_AFFINE", {"affine": np.diag([1.0, np.nan, 1.0, 1.0])}),
         ("VOLUME_AFFINE", {"affine": np.diag([1.0, 0.0, 1.0, 1.0])}),
         ("VOLUME_UNIT", {"unit": "mm"}),
+        ("VOLUME_SHAPE", {"images": (1, 2)}),
     ],
 )
 def test_a_volume(code: str, said: dict[str, object]) -> None:

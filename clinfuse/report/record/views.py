@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from clinfuse.cohort.modality import Modality
 from clinfuse.cohort.placement import onto, prepared_affine, upright
+from clinfuse.cohort.resample import turns
 from clinfuse.io.values import Volume
 
 PLANES = (
@@ -124,7 +125,9 @@ def original_view(modality: Modality, volume: Volume, map_: np.ndarray | None) -
     """The series as it was scanned, with the attribution of its prepared form in the same places."""
     array, affine = upright(volume)
     own = prepared_affine(volume, modality)
-    return View(modality, array, affine, _smooth(map_, modality.shape[1:]), own, original=True)
+    # Readers give volumes upright; of one that was turned here the numbers would lie along another axis.
+    images = volume.images if turns(volume.affine) == ((0, 1, 2), (False, False, False)) else ()
+    return View(modality, array, affine, _smooth(map_, modality.shape[1:]), own, images, original=True)
 
 
 def _smooth(map_: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:

@@ -115,3 +115,12 @@ def test_other_volumes_are_shown_as_they_are(kind: str) -> None:
     assert not shown.original
     assert not any(one.over for plane in shown.planes for one in plane.slices)
     assert pixels(shown.planes[0].slices[2].base)[..., 0].max() == 255
+
+
+def test_image_numbers_stand_at_axial_slices_of_an_upright_volume_only() -> None:
+    volume = Volume(np.zeros((4, 4, 3), np.float32), np.eye(4), "HU", images=(9, 0, 7))
+    axial, *others = viewer(original_view(CT, volume, None), 10**6).planes
+    assert [one.image for one in axial.slices] == [9, 0, 7]
+    assert not any(one.image for plane in others for one in plane.slices)
+    turned = Volume(volume.array, np.diag([1.0, 1.0, -1.0, 1.0]), "HU", images=(9, 0, 7))
+    assert not any(one.image for one in viewer(original_view(CT, turned, None), 10**6).planes[0].slices)
