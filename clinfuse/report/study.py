@@ -11,17 +11,22 @@ from typing import Any, Unpack, final
 import numpy as np
 import pandas as pd
 
+from clinfuse.evaluation.robustness.grid import subset_grid
 from clinfuse.report import figures, reading
 from clinfuse.report.beside import Beside
 from clinfuse.report.canvas import Picture
+from clinfuse.report.heat_map import heat_map
 from clinfuse.report.html import Prose, number, percent, render, write_text
 from clinfuse.report.ledger import Reason, reasons
 from clinfuse.report.manuscript import whom
 from clinfuse.report.methods import methods_text
+from clinfuse.report.plates.board import plate_picture
+from clinfuse.report.plates.run import curve_plates
 from clinfuse.report.robustness import rate_pictures, rate_words
 from clinfuse.report.subgroups import GroupSection, group_sections, group_tables
 from clinfuse.report.tables import Frame, frame_of
 
+_COLUMN = 340
 QUIET = "No warning was raised. That is not proof that there is no problem; run the audit."
 
 
@@ -32,6 +37,7 @@ class _View:
 
     title: str
     meta: tuple[tuple[str, str], ...]
+    places: tuple[tuple[str, str], ...]
     verdict: str
     answer: str
     remarks: tuple[str, ...]
@@ -42,11 +48,13 @@ class _View:
     forest_caption: str
     declared: str
     why: tuple[tuple[str, tuple[str, ...]], ...]
+    curves: tuple[Picture, ...]
     calibration: tuple[Picture, ...]
     calibration_facts: tuple[tuple[str, str], ...]
     robust_model: str
     robustness: tuple[Picture, ...]
     robust_caption: str
+    grid: tuple[tuple[Picture, str], ...]
     rates: tuple[Picture, ...]
     rate_caption: str
     groups: tuple[GroupSection, ...]
@@ -131,9 +139,11 @@ def study_page(
     facts = reading.settings(comparison)
     verdict, sentence = reading.answer(comparison)
     robust = reading.robust_rows(robustness)
+    curves = _curves(comparison)
     view = _View(
         title=title or "Does fusion help?",
         meta=_meta(cohort, known),
+        places=_places(files=bool(beside.get("files")), curves=bool(curves), groups=bool(beside.get("subgroups"))),
         verdict=verdict,
         answer=sentence,
         remarks=reading.remarks(comparison),
@@ -144,11 +154,13 @@ def study_page(
         forest_caption=_forest_caption(estimates),
         declared=declared,
         why=reading.why(diagnoses),
+        curves=curves,
         calibration=reading.calibration_pictures(comparison),
         calibration_facts=reading.calibration_facts(comparison),
         robust_model="" if robustness is None else str(robustness.model),
         robustness=(figures.deltas(robust),) if robust else (),
         robust_caption=reading.robust_words(robustness),
+        grid=_grid(comparison),
         rates=() if rates is None else rate_pictures(rates, declared),
         rate_caption="" if rates is None else rate_words(rates),
         groups=group_sections(beside.get("subgroups", ())),
@@ -168,6 +180,41 @@ def study_page(
         reasons=reasons(cohort.ledger.entries),
     )
     return render("study.html", view=view)
+
+
+def _places(*, files: bool, curves: bool, groups: bool) -> tuple[tuple[str, str], ...]:
+    """Links to the parts of the page that a reader looks for by name."""
+    every = (
+        ("Models", "models", True),
+        ("Curves", "curves", curves),
+        ("Missing sources", "missing", True),
+        ("Subgroups", "subgroups", groups),
+        ("Tables", "tables", True),
+        ("Methods text", "methods", True),
+        ("Settings", "settings", True),
+        ("Files and patients", "files", files),
+        ("Ledger", "ledger", True),
+    )
+    return tuple((name, place) for name, place, there in every if there)
+
+
+def _curves(comparison: Any) -> tuple[Picture, ...]:
+    """ROC, precision and recall, net benefit: calibration has a place of its own."""
+    plates = curve_plates(comparison, seed=comparison[comparison.primary].seed)
+    return tuple(plate_picture(one, width=_COLUMN) for one in plates if one.name != "calibration")
+
+
+def _grid(comparison: Any) -> tuple[tuple[Picture, str], ...]:
+    """The heat map and its caption; nothing where nobody, or hardly anybody, has every source."""
+    grid = subset_grid(comparison.models)
+    if not grid.kept:
+        return ()
+    rows = [" + ".join(one) for one in grid.kept]
+    words = (
+        f"AUROC of every fusion on the same {grid.records} records that have every source, everything but these "
+        "withheld. Light is 0.5, dark 1.0; the difference of two cells may be chance."
+    )
+    return ((heat_map(rows, grid.models, grid.values, low=0.5, high=1.0), words),)
 
 
 def _methods(comparison: Any, known: Mapping[str, Any]) -> tuple[str, ...]:

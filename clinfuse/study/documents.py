@@ -20,11 +20,11 @@ from clinfuse.report.errors import write_errors_report
 from clinfuse.report.html import write_text
 from clinfuse.report.manuscript import INTERVALS, caption, comparison_table, performance_table
 from clinfuse.report.model_card import write_model_card
+from clinfuse.report.plates.run import write_run_plates
 from clinfuse.report.tables import write_tables
 from clinfuse.report.written_methods import methods_document
 from clinfuse.study.cohort_facts import cohort_facts
 from clinfuse.study.folder import write_json
-from clinfuse.study.plates import write_run_plates
 from clinfuse.study.search_section import settings_table
 from clinfuse.study.work import Work
 
@@ -74,13 +74,19 @@ def write_documents(outcome: Outcome, work: Work) -> Beside:
     )
     text = methods_document(Artefacts(run.path))
     write_text(run.path / METHODS, text)
-    texts = (("methods text", ((METHODS, METHODS),)), *_ERRORS[: work.cohort.task == "binary"], *_CHECKED)
+    pages = (("patients", (("index", f"{run.patients.name}/index.html"),)),)[: explains(work)]
+    texts = (*pages, ("methods text", ((METHODS, METHODS),)), *_ERRORS[: work.cohort.task == "binary"], *_CHECKED)
     files = (*_table_links(work, names), *_figure_links(figures), *texts)
     inside = [(OPERATING, operating_table(outcome.operating))] if outcome.operating else []
     inside += [(CONFORMAL, _coverages(outcome))] if outcome.conformal else []
     inside += [(VISITS, table) for table in outcome.visits]
     shown: Beside = {"characteristics": who, "inside": inside, "subgroups": outcome.subgroups, "files": files}
     return {**shown, "methods": text.strip().split("\n\n")}
+
+
+def explains(work: Work) -> bool:
+    """Whether pages of patients are written after the study's page."""
+    return bool(work.cohort.task == "binary" and work.study.report.patients)
 
 
 def _table_links(work: Work, names: Sequence[str]) -> list[Links]:

@@ -34,7 +34,7 @@ from clinfuse.evaluation.subgroups.subgroups import Subgroups, subgroups
 from clinfuse.evaluation.visits import visit_table
 from clinfuse.report.ledger import write_ledger
 from clinfuse.report.study import write_study_report
-from clinfuse.study.documents import write_checked, write_documents, write_errors
+from clinfuse.study.documents import explains, write_checked, write_documents, write_errors
 from clinfuse.study.explained import explain_records, picks
 from clinfuse.study.folder import RunFolder, write_json
 from clinfuse.study.work import Work, scheme_of
@@ -257,7 +257,7 @@ def _finish(work: Work, audited: Audit) -> Outcome:
         diagnoses=outcome.diagnoses,
         **written,
     )
-    if work.cohort.task == "binary" and work.study.report.patients:
+    if explains(work):
         explain_records(work, comparison, picks(comparison, work.study), model=work.study.primary)
     write_errors(outcome, work)
     write_checked(work)

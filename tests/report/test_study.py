@@ -68,7 +68,7 @@ def test_table_1_is_there_to_be_opened(comparison: Comparison, page: str, read) 
 
 
 def test_the_order_is_fixed(page: str) -> None:
-    first = ["answer", "who", "warnings", "models", "calibration", "missing", "presence"]
+    first = ["answer", "who", "warnings", "models", "calibration", "missing", "curves", "grid", "presence"]
     order = [*first, "tables", "methods", "settings", "ledger"]
     places = [page.index(f'<section id="{name}">') for name in order]
     assert places == sorted(places)
@@ -85,6 +85,28 @@ def test_every_number_of_the_forest_is_told_in_words_too(page: str, comparison: 
     for row in comparison.rows:
         if row.metric == "auroc":
             assert f"{row.model}: {row.value:.2f}" in told
+
+
+def test_curves_are_told_in_words_with_the_numbers_of_the_tables(page: str, comparison: Comparison, read) -> None:
+    told = next(alt for alt in read(page).values("img", "alt") if alt.startswith("ROC curves"))
+    first, second = comparison.answer.difference.values
+    assert f"{comparison.primary} {first:.2f}" in told
+    assert f"labs {second:.2f}" in told
+    assert [alt.split(" ")[0] for alt in read(page).values("img", "alt")].count("Precision") == 1
+
+
+def test_the_grid_of_sets_holds_every_fusion(page: str, comparison: Comparison, withheld: Robustness, read) -> None:
+    told = next(alt for alt in read(page).values("img", "alt") if alt.startswith("labs + signs: "))
+    late = {row.kept: row.auroc.value for row in withheld.of("complete")}
+    assert f"late {late['labs', 'signs']:.2f}" in told.split(".  ")[0]
+    assert "signs: early" in told
+    assert f"late {late['signs',]:.2f}." in told
+
+
+def test_every_link_of_the_head_leads_to_a_part_of_the_page(page: str, read) -> None:
+    places = re.findall(r'<a href="#(\w+)">', page)
+    assert {"models", "curves", "tables", "ledger"} <= set(places)
+    assert all(f'<section id="{place}">' in page for place in places)
 
 
 def test_who_is_counted_from_the_cohort(page: str, comparison: Comparison, read) -> None:
@@ -172,11 +194,13 @@ def test_names_that_look_like_markup_stay_names(comparison: Comparison, read) ->
         answer=replace(comparison.answer, text=f"No. {payload}", primary=f"late{payload}", records_text=payload),
         predictions=SimpleNamespace(select=lambda **_: comparison["late"].predictions),
     )
-    spoiled.__dict__["losses"] = {}
+    spoiled.__dict__.update(losses={}, primary=f"late{payload}", differences={}, comparator=comparison.comparator)
+    spoiled.__dict__["models"] = {payload: comparison["late"]}
+    held = comparison["late"].predictions
 
     class Spoiled(SimpleNamespace):
         def __getitem__(self, name: str) -> SimpleNamespace:
-            return SimpleNamespace(losses={(0, 0): {payload: []}}, scheme=Scheme())
+            return SimpleNamespace(losses={(0, 0): {payload: []}}, scheme=Scheme(), predictions=held, seed=0)
 
     found = read(study_page(Spoiled(**vars(spoiled)), title=payload, run={payload: payload}))
     assert payload in found.words

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from clinfuse.report.canvas import BLUE, FAINT, GREEN, INK, LINE, ORANGE, SOFT
-from clinfuse.report.html import percent, write_bytes
+from clinfuse.report.canvas import BLUE, FAINT, GREEN, INK, LINE, ORANGE, SOFT, Picture
+from clinfuse.report.html import DataUri, clean, percent, write_bytes
 
 WIDTHS_MM = (85, 170)
 FORMS = ("png", "svg", "pdf")
@@ -75,11 +75,14 @@ class Plate:
         At 85 and at 170 mm width.
     draw : callable
         Fills an empty figure; told whether it is the wide one.
+    alt : str
+        What it shows, for those who do not see it on a page.
     """
 
     name: str
     heights_mm: tuple[float, float]
     draw: Callable[[Figure, bool], None]
+    alt: str = ""
 
 
 def write_plates(plates: Sequence[Plate], folder: Path, *, forms: Collection[str] = FORMS) -> tuple[Path, ...]:
@@ -104,6 +107,19 @@ def write_plates(plates: Sequence[Plate], folder: Path, *, forms: Collection[str
             for form, content in _forms(plate, width, height, forms).items():
                 written.append(write_bytes(folder / f"{plate.name}-{width}mm.{form}", content))
     return tuple(written)
+
+
+def plate_picture(plate: Plate, *, width: int) -> Picture:
+    """Give a figure for print as a page embeds it, of this many CSS pixels, one column of a journal wide.
+
+    Examples
+    --------
+    >>> plate_picture(Plate("nothing", (17.0, 20.0), lambda figure, wide: None), width=500).height
+    100
+    """
+    content = _forms(plate, WIDTHS_MM[0], plate.heights_mm[0], ("svg",))["svg"]
+    high = round(width * plate.heights_mm[0] / WIDTHS_MM[0])
+    return Picture(DataUri.of(content, "svg+xml"), clean(plate.alt), width, high)
 
 
 def _forms(plate: Plate, width: float, height: float, forms: Collection[str]) -> dict[str, bytes]:

@@ -60,7 +60,8 @@ def roc_plate(lines: Sequence[Line], *, positive: str, people: str) -> Plate:
         axes.set_ylabel(f"sensitivity ({label(positive, 24)} recognised)")
         legend(axes, wide, title=f"AUROC; {people}")
 
-    return Plate("roc", square_heights(len(lines) + 1), draw)
+    alt = f"ROC curves of {people}. AUROC: {_told(lines)}."
+    return Plate("roc", square_heights(len(lines) + 1), draw, alt)
 
 
 def precision_plate(lines: Sequence[Line], *, positive: str, people: str) -> Plate:
@@ -82,7 +83,8 @@ def precision_plate(lines: Sequence[Line], *, positive: str, people: str) -> Pla
         axes.set_ylabel(f"precision (called and {label(positive, 24)})")
         legend(axes, wide, title=f"AUPRC; {people}")
 
-    return Plate("precision-recall", square_heights(len(lines) + 1), draw)
+    alt = f"Precision over recall of {people}. AUPRC: {_told(lines)}."
+    return Plate("precision-recall", square_heights(len(lines) + 1), draw, alt)
 
 
 def calibration_plate(curve: Any, *, name: str, positive: str, people: str) -> Plate:
@@ -109,7 +111,9 @@ def calibration_plate(curve: Any, *, name: str, positive: str, people: str) -> P
         axes.set_ylabel(f"share with {label(positive, 24)}")
         legend(axes, wide, title=f"95 % interval of each group;\n{people}")
 
-    return Plate("calibration", square_heights(4), draw)
+    points = zip(curve.predicted, curve.observed, strict=True)
+    told = ", ".join(f"{percent(said)} predicted and {percent(seen)} seen" for said, seen in points)
+    return Plate("calibration", square_heights(4), draw, f"Calibration of {name}, {people}: {told}.")
 
 
 def decision_plate(lines: Sequence[Line], *, positive: str, people: str) -> Plate:
@@ -145,9 +149,14 @@ def decision_plate(lines: Sequence[Line], *, positive: str, people: str) -> Plat
         else:
             axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.205), title=people, alignment="left")
 
-    return Plate("decision", (66 + 4.2 * (len(lines) + 3), 79), draw)
+    alt = f"Net benefit over the threshold probability, {people}: {', '.join(line.name for line in lines)}."
+    return Plate("decision", (66 + 4.2 * (len(lines) + 3), 79), draw, alt)
 
 
 def _named(line: Line) -> str:
     single = "" if line.fused else " alone"
     return f"{label(line.name, 22)}{single} {line.note}".strip()
+
+
+def _told(lines: Sequence[Line]) -> str:
+    return ", ".join(f"{line.name} {line.note}".strip() for line in lines)

@@ -9,7 +9,7 @@ import pytest
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.evaluation.compare import Comparison, compare
-from clinfuse.study import plates
+from clinfuse.report.plates import run as plates
 from clinfuse.training.early import EarlyFusion
 
 

@@ -71,6 +71,12 @@ def run_plates(comparison: Comparison, *, threshold: Threshold, seed: int) -> tu
     return (*plates, training_plate(losses)) if losses else tuple(plates)
 
 
+def curve_plates(comparison: Comparison, *, seed: int) -> tuple[Plate, ...]:
+    """Give ROC, precision and recall, calibration and net benefit; none where there are more than two classes."""
+    held = known(comparison[comparison.primary].predictions)
+    return _curves(comparison, held, seed) if held.task == "binary" and len(held) else ()
+
+
 def known(predictions: Predictions) -> Predictions:
     """Give the rows whose outcome is known."""
     truth = predictions.y_true
