@@ -193,6 +193,17 @@ class TablePreparation:
         codes = {output.source: self._codes(output.source, table[:, output.source]) for output in outputs}
         return np.stack([_prepared(output, codes[output.source]) for output in outputs], axis=1)
 
+    def middle(self) -> Table:
+        """Give a prepared row with nothing unusual: numbers at the median, categories at no level, nothing missing.
+
+        Returns
+        -------
+        ndarray of float64, (1, width)
+            Zeros with style ``"tree"``, which learns no medians.
+        """
+        row = [_prepared(o, np.array([o.fill]))[0] if o.role == "value" else 0.0 for o in self._fitted()]
+        return np.array([row])
+
     def holes(self, values: Table) -> npt.NDArray[np.bool_]:
         """Give where a prepared number was missing and is its median, bool (records, width)."""
         table = self._table(values)

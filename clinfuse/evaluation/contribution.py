@@ -60,6 +60,57 @@ def shapley(value: Callable[[frozenset[str]], Value], names: Sequence[str]) -> d
     >>> {name: round(part, 4) for name, part in parts.items()}
     {'ct': 0.1635, 'ehr': 0.2835}
     """
+    names = _checked(names)
+    worth = {one: value(one) for one in (frozenset[str](), *subsets(names))}
+    return {name: _average(worth, name, names) for name in names}
+
+
+def interactions(value: Callable[[frozenset[str]], Value], names: Sequence[str]) -> dict[tuple[str, str], Value]:
+    """Give what every pair is worth together beyond what each is worth alone, averaged over what else is there.
+
+    Parameters
+    ----------
+    value : callable, frozenset of str -> float or ndarray
+        Worth of a subset; asked once for each of the 2**n subsets.
+    names : sequence of str
+        At most 12 members.
+
+    Returns
+    -------
+    dict of (str, str) to float or ndarray
+        The Shapley interaction index; of two members that of `interaction`. Below 0 the two repeat each other.
+
+    Raises
+    ------
+    DataError
+        ``SHAPLEY_NAMES``.
+
+    References
+    ----------
+    Grabisch and Roubens 1999, doi:10.1007/s001820050125.
+
+    Examples
+    --------
+    >>> worth = {"": 0.5, "ct": 0.791, "ehr": 0.911, "ct+ehr": 0.947}
+    >>> found = interactions(lambda one: worth["+".join(sorted(one))], ("ct", "ehr"))
+    >>> round(found["ct", "ehr"], 3)
+    -0.255
+    """
+    names = _checked(names)
+    worth = {one: value(one) for one in (frozenset[str](), *subsets(names))}
+    return {pair: _beyond(worth, pair, names) for pair in combinations(names, 2)}
+
+
+def _beyond(worth: dict[frozenset[str], Value], pair: tuple[str, str], names: tuple[str, ...]) -> Value:
+    n, total = len(names), worth[frozenset()] * 0.0
+    first, second = frozenset(pair[:1]), frozenset(pair[1:])
+    for one in (frozenset[str](), *subsets([other for other in names if other not in pair])):
+        share = factorial(len(one)) * factorial(n - len(one) - 2) / factorial(n - 1)
+        total = total + share * (worth[one | first | second] - worth[one | first] - worth[one | second] + worth[one])
+    return total
+
+
+def _checked(names: Sequence[str]) -> tuple[str, ...]:
     names = tuple(names)
     if not names or len(set(names)) != len(names) or len(names) > _MOST:
         raise DataError(
@@ -69,8 +120,7 @@ def shapley(value: Callable[[frozenset[str]], Value], names: Sequence[str]) -> d
             found=f"{len(names)} names",
             remedy="Group modalities, or leave some out.",
         )
-    worth = {one: value(one) for one in (frozenset[str](), *subsets(names))}
-    return {name: _average(worth, name, names) for name in names}
+    return names
 
 
 def _average(worth: dict[frozenset[str], Value], name: str, names: tuple[str, ...]) -> Value:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from clinfuse.explain.gradients import ABSOLUTE, RELATIVE, PathIntegral
+from clinfuse.explain.gradients import PathIntegral, allowed_gap
 from clinfuse.explain.values import Check
 
 
@@ -23,7 +23,7 @@ def completeness_check(gradients: Sequence[PathIntegral]) -> tuple[Check, ...]:
             "maps add up",
             path.complete,
             f"Maps sum to {path.total:.3f}; from baseline to record the logit changes by {path.change:.3f}; allowed: "
-            f"{RELATIVE * abs(path.change) + ABSOLUTE:.3f}; {path.steps} steps.",
+            f"{allowed_gap(path.change):.3f}; {path.steps} steps.",
         )
         for path in gradients
     )

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from clinfuse.errors import TrainingError
 
-MOST_STEPS = 512
-RELATIVE, ABSOLUTE = 0.05, 1e-3
+MOST_STEPS = 400
+RELATIVE, SMALLEST_CHANGE = 0.05, 0.5
 _ROWS_AT_ONCE = 16
 
 
@@ -47,8 +47,19 @@ class PathIntegral:
 
     @property
     def complete(self) -> bool:
-        """Whether the gap is at most 5 % of the change, or 0.001."""
-        return abs(self.gap) <= RELATIVE * abs(self.change) + ABSOLUTE
+        """Whether the gap is at most 5 % of the change, or of half a logit where it is smaller."""
+        return abs(self.gap) <= allowed_gap(self.change)
+
+
+def allowed_gap(change: float) -> float:
+    """Give how far the sum of maps may be from the change that they explain.
+
+    Examples
+    --------
+    >>> allowed_gap(-2.0), allowed_gap(0.1)
+    (0.1, 0.025)
+    """
+    return RELATIVE * max(abs(change), SMALLEST_CHANGE)
 
 
 def integrated_gradients(
@@ -68,7 +79,7 @@ def integrated_gradients(
     baselines : sequence of ndarray of float32
         One per input, in its shape, with or without the batch axis.
     steps : int
-        Points on the path (Gauss-Legendre) to begin with; doubled until the maps are complete, at most to 512.
+        Points on the path (Gauss-Legendre) to begin with; doubled until the maps are complete, at most to 400.
 
     Returns
     -------
@@ -108,9 +119,9 @@ def integrated_gradients(
             ends, baselines=starts, n_steps=steps, method="gausslegendre", internal_batch_size=_ROWS_AT_ONCE
         )
         path = _path(parts, change, steps)
-        if path.complete or steps * 2 > MOST_STEPS:
+        if path.complete or steps >= MOST_STEPS:
             return path
-        steps *= 2
+        steps = min(2 * steps, MOST_STEPS)
 
 
 def _path(parts: tuple[Tensor, ...], change: float, steps: int) -> PathIntegral:

@@ -11,7 +11,7 @@ import numpy as np
 from clinfuse.cohort.modality import Modality
 from clinfuse.errors import DataError
 
-Method = Literal["integrated gradients", "exact contributions", "share only", "absent"]
+NOT_CAUSES = "Shares describe this model with a source withheld from it; they are not causes of the disease."
 
 
 @final
@@ -108,7 +108,7 @@ class ModalityAttribution:
     modality: Modality
     present: bool
     share: float
-    method: Method
+    method: str
     map: np.ndarray
     features: tuple[FeatureValue, ...] = ()
     data: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -153,12 +153,14 @@ class Attribution:
     record, patient : str
         Keys, never ids.
     positive : str
-        Name of the positive class, whose log odds are explained.
+        Name of the class whose log odds are explained: the positive one of two; of several classes, or labels, the one
+        that was asked for, else the most probable.
     probability, prior_probability : float
-        What the model says, and what it says when it knows nothing of the record. ``probability`` is the one of
-        ``predict_proba``.
+        What the model says of that class, and what it says when it knows nothing of the record. ``probability`` is the
+        one of ``predict_proba``.
     logit, prior_logit : float
-        Log odds; ``logit`` is ``prior_logit`` plus the shares of all modalities.
+        Log odds of that class against all others together; ``logit`` is ``prior_logit`` plus the shares of all
+        modalities.
     parts : tuple of ModalityAttribution
         In the cohort's order.
     without : mapping of str to float
@@ -171,6 +173,17 @@ class Attribution:
     seed : int
     held_out : bool
         Whether the model is known never to have seen this patient in training.
+    points : mapping of str to float
+        Shapley values on the probability, in percentage points, by modality; with the prior's they add up to the
+        record's, both kept within 1e-6 of 0 and 1. Shares and points describe the model with a source withheld.
+    interactions : mapping of (str, str) to float
+        Shapley interaction index on the log odds for every pair of present modalities; below 0 the two repeat each
+        other.
+    risks : mapping of frozenset of str to float
+        Probability for every set of the present modalities, the others withheld.
+    terms : mapping of str to float
+        Late fusion with a linear pool: slope times the departure of each modality's own log odds from the prior's.
+        Empty elsewhere.
 
     Raises
     ------
@@ -200,6 +213,10 @@ class Attribution:
     steps: int = 0
     seed: int = 0
     held_out: bool = False
+    points: Mapping[str, float] = field(default_factory=dict)
+    interactions: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    risks: Mapping[frozenset[str], float] = field(default_factory=dict)
+    terms: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         numbers = (self.probability, self.prior_probability, self.logit, self.prior_logit, *self.without.values())
@@ -212,7 +229,8 @@ class Attribution:
                 found="others",
                 remedy="The classifier's decide() is not a function of its arguments; report this.",
             )
-        object.__setattr__(self, "without", dict(self.without))
+        for name in ("without", "points", "interactions", "risks", "terms"):
+            object.__setattr__(self, name, dict(getattr(self, name)))
 
     @property
     def present(self) -> dict[str, bool]:

@@ -62,6 +62,7 @@ class VotePool(Pool):
     """
 
     name = "majority vote"
+    smooth = False
 
     def combine(self, logits: Tensor, present: Tensor) -> Tensor:
         """Give the logits of the share of votes."""

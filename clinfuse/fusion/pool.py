@@ -50,6 +50,7 @@ class Pool(ABC):
     learns: bool = False
     masked: ClassVar[bool] = True
     linear: ClassVar[bool] = False
+    smooth: ClassVar[bool] = True
 
     def __init__(self, prior: np.ndarray, *, multilabel: bool) -> None:
         self.prior = np.asarray(prior, dtype=np.float64)

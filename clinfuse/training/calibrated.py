@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
@@ -20,9 +21,10 @@ from clinfuse.training.calibration import (
     fit_calibration,
     pattern_names,
 )
-from clinfuse.training.calibrators import KNEE, Calibrator, LinearCalibrator
-from clinfuse.training.classifiers import Explainable, FusionClassifier
+from clinfuse.training.calibrators import Calibrator
+from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.encoded import Encoded
+from clinfuse.training.explainable import Anatomy
 from clinfuse.training.loop import Epoch
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.thresholds import learned_thresholds
@@ -159,30 +161,32 @@ class Calibrated(FusionClassifier):
         logits = self.model_._decide(values, present)
         return self.calibration_.logits(logits, present) if self.calibrates_ else logits
 
-    def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
-        parts = self.model_._explain(cohort, encoded, present)
+    def _anatomy(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Anatomy:
+        anatomy = self.model_._anatomy(cohort, encoded, present)
         if not self.calibrates_:
-            return parts
-        calibrator = self.calibration_.outputs[-1].of(str(pattern_names(encoded.present)[0]))
-        if not isinstance(calibrator, LinearCalibrator):
-            # Steps have no slope to follow: only what each modality adds can be said.
-            return Explainable((), {}, {}, {}, lambda inputs: inputs[0], {})
-        calibrated = calibrator.logits(self._raw(encoded))[0]
-        straight = bool(abs(calibrated) <= calibrator.straight)
-        exact = {name: part * calibrator.slope for name, part in parts.contributions.items() if straight}
-        named = {name: names for name, names in parts.feature_names.items() if name in (*parts.order, *exact)}
-        return Explainable(
-            parts.order,
-            parts.inputs,
-            parts.baselines,
-            named,
-            lambda inputs: _bent(calibrator, parts.function(inputs)),
-            exact,
-        )
+            return anatomy
+        pattern = str(pattern_names(encoded.present)[0])
+        own = [one.of(pattern) for one in self.calibration_.outputs]
+        binary = self.calibration_.task == "binary"
 
-    def _raw(self, encoded: Encoded) -> np.ndarray:
-        logits = self.model_.decide(encoded)
-        return np.asarray(logits[:, -1] if self.multilabel_ else logits[:, -1] - logits[:, 0])
+        def logits(given: Mapping[str, Tensor]) -> Tensor:
+            raw = anatomy.logits(given)
+            if binary:
+                score = own[0].bend(raw[:, 1] - raw[:, 0])
+                return torch.stack([torch.zeros_like(score), score], 1)
+            columns = zip(own if len(own) > 1 else own * raw.shape[1], raw.T, strict=True)
+            return torch.stack([one.bend(column) for one, column in columns], 1)
+
+        return replace(anatomy, logits=logits, terms=self._terms(anatomy.terms, own, self.model_.decide(encoded)[0]))
+
+    def _terms(self, terms: Mapping[str, np.ndarray], own: list[Calibrator], raw: np.ndarray) -> dict[str, np.ndarray]:
+        """Terms of a sum are terms of a line through it, and of nothing else."""
+        scores = raw[1:] - raw[0] if self.calibration_.task == "binary" else raw
+        own = own if len(own) == len(scores) else own * len(scores)
+        if any(abs(float(one.logits(score))) > one.line[1] for one, score in zip(own, scores, strict=True)):
+            return {}
+        slopes = np.array([one.line[0] for one in own])
+        return {name: slopes * term for name, term in terms.items()}
 
     @property
     def best_settings_(self) -> dict[str, Any]:
@@ -223,14 +227,3 @@ class Calibrated(FusionClassifier):
 def plain(model: FusionClassifier) -> FusionClassifier:
     """Give the model itself, or the one that is calibrated."""
     return model.model if isinstance(model, Calibrated) else model
-
-
-def _bent(calibrator: Calibrator, logits: Tensor) -> Tensor:
-    """The line of `LinearCalibrator` on a tensor, with gradients."""
-    if not isinstance(calibrator, LinearCalibrator):
-        message = "only a line has a gradient everywhere"
-        raise TypeError(message)
-    line = calibrator.slope * logits + calibrator.intercept
-    over = (line.abs() - calibrator.straight).clamp(min=0)
-    bent = torch.sign(line) * (calibrator.straight + KNEE - KNEE**2 / (over + KNEE))
-    return torch.where(over > 0, bent, line)

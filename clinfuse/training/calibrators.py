@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, final
 
 import numpy as np
+import torch
 from scipy import special
 from sklearn.isotonic import IsotonicRegression
+from torch import Tensor
 
 from clinfuse.errors import DataError
 
@@ -26,6 +28,15 @@ class Calibrator(ABC):
     @abstractmethod
     def logits(self, logits: Any) -> np.ndarray:
         """Give calibrated log odds, float64, same shape."""
+
+    @abstractmethod
+    def bend(self, logits: Tensor) -> Tensor:
+        """Give calibrated log odds of a tensor, float64, same shape, with gradients."""
+
+    @property
+    def line(self) -> tuple[float, float]:
+        """Slope and reach of a straight line: how far from 0, in calibrated log odds, it goes on; (0, 0) for none."""
+        return 0.0, 0.0
 
     @abstractmethod
     def to_state(self) -> dict[str, Any]:
@@ -83,6 +94,20 @@ class LinearCalibrator(Calibrator):
         over = np.maximum(np.abs(line) - self.straight, 0.0)
         return np.where(over > 0, np.sign(line) * (self.straight + KNEE - KNEE**2 / (over + KNEE)), line)
 
+    def bend(self, logits: Tensor) -> Tensor:
+        """Give calibrated log odds of a tensor, float64, same shape, with gradients."""
+        line = self.slope * logits.double() + self.intercept
+        if not self.bound:
+            return line
+        over = (line.abs() - self.straight).clamp(min=0)
+        bent = torch.sign(line) * (self.straight + KNEE - KNEE**2 / (over + KNEE))
+        return torch.where(over > 0, bent, line)
+
+    @property
+    def line(self) -> tuple[float, float]:
+        """Slope and reach of the line: how far from 0, in calibrated log odds, it goes on before it bends."""
+        return self.slope, float(self.straight)
+
     def to_state(self) -> dict[str, Any]:
         """Give slope, intercept and bound."""
         return {"calibrator": "linear", "slope": self.slope, "intercept": self.intercept, "bound": self.bound}
@@ -122,6 +147,16 @@ class IsotonicCalibrator(Calibrator):
     def logits(self, logits: Any) -> np.ndarray:
         """Give calibrated log odds, float64, same shape."""
         return np.asarray(np.interp(np.asarray(logits, dtype=np.float64), self.knots, self.values))
+
+    def bend(self, logits: Tensor) -> Tensor:
+        """Give calibrated log odds of a tensor, float64, same shape, with gradients."""
+        knots, values = torch.from_numpy(self.knots), torch.from_numpy(self.values)
+        x = logits.double().clamp(knots[0], knots[-1])
+        right = torch.searchsorted(knots, x.detach().contiguous()).clamp(min=1, max=max(len(knots) - 1, 1))
+        if len(knots) == 1:
+            return values[0] + 0 * x
+        rise = (values[right] - values[right - 1]) / (knots[right] - knots[right - 1])
+        return values[right - 1] + rise * (x - knots[right - 1])
 
     def to_state(self) -> dict[str, Any]:
         """Give knots and values."""

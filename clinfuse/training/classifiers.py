@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, final
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from clinfuse.cohort.cohort import Cohort
 from clinfuse.cohort.modality import Modality
 from clinfuse.errors import ConfigError, DataError, TrainingError
 from clinfuse.training.encoded import Encoded
+from clinfuse.training.explainable import Anatomy, Explainable, explainable, explained
 from clinfuse.training.loop import Epoch
 from clinfuse.training.objective import class_prior, prior_logits
 from clinfuse.training.options import TrainingOptions
@@ -25,40 +26,11 @@ from clinfuse.training.seeds import derived_seed
 from clinfuse.training.splits import patient_folds
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class Explainable:
-    """One record's decision as a function that an attribution method can take apart.
-
-    Parameters
-    ----------
-    order : tuple of str
-        Present modalities the function is differentiable in.
-    inputs : mapping of str to ndarray of float32, (1, ...)
-        What their encoders see; a table as prepared in the fold.
-    baselines : mapping of str to ndarray of float32, (1, ...)
-        What each input looks like where it says nothing in particular.
-    feature_names : mapping of str to tuple of str
-        For tables: name of each prepared column.
-    function : callable
-        Takes one tensor per modality of ``order``, (batch, ...), and gives the explained logit, (batch,):
-        the positive (last) class against the first, or the last label.
-    contributions : mapping of str to ndarray of float64, (features,)
-        Exact additive parts of the logit by modality, for learners that are not differentiable.
-    """
-
-    order: tuple[str, ...]
-    inputs: Mapping[str, np.ndarray]
-    baselines: Mapping[str, np.ndarray]
-    feature_names: Mapping[str, tuple[str, ...]]
-    function: Callable[[tuple[Tensor, ...]], Tensor]
-    contributions: Mapping[str, np.ndarray]
-
-
 class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
     """A classifier on a `Cohort`, usable wherever scikit-learn takes a classifier and groups.
 
-    A subclass gives `taxonomy`, and four private steps: fit, encode, decide, explain.
+    A subclass gives `taxonomy`, and four private steps: fit, encode, decide, and how a decision
+    is taken apart.
     """
 
     multimodal: ClassVar[bool] = True
@@ -221,16 +193,32 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
             logits[test], held_in[test] = inner.decide(inner.encode(cohort[test])), number
         return logits, held_in
 
-    def explainable(self, cohort: Cohort) -> Explainable:
+    def log_odds(self, logits: np.ndarray, target: int = -1) -> np.ndarray:
+        """Give the log odds of one class against all others together, or of one label, float64 (records,).
+
+        Parameters
+        ----------
+        logits : ndarray of float64, (records, classes)
+            As `decide` gives them.
+        target : int
+            Class or label; the last by default.
+        """
+        return explained(as_tensor(logits), multilabel=self.multilabel_, target=target).numpy()
+
+    def explainable(self, cohort: Cohort, *, encoded: Encoded | None = None, target: int = -1) -> Explainable:
         """Give the decision about a single record as a function to attribute.
 
         Parameters
         ----------
         cohort : Cohort
             Exactly one record.
+        encoded : Encoded, optional
+            What `encode` gave of it, to be spared a second time.
+        target : int
+            The class or label whose log odds are explained; the last, the positive one, by default.
         """
         self._check_fitted()
-        encoded = self.encode(cohort)
+        encoded = self.encode(cohort) if encoded is None else encoded
         if len(cohort) != 1 or not encoded.present.any():
             raise DataError(
                 "EXPLAIN_RECORD",
@@ -240,7 +228,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
                 remedy="Pass a single record.",
             )
         present = [name for k, name in enumerate(self.modalities_) if encoded.present[0, k]]
-        return self._explain(cohort, encoded, present)
+        return explainable(self._anatomy(cohort, encoded, present), target=target, multilabel=self.multilabel_)
 
     @abstractmethod
     def taxonomy(self) -> str:
@@ -274,7 +262,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator, ABC):
     def _decide(self, values: dict[str, np.ndarray], present: np.ndarray) -> np.ndarray: ...
 
     @abstractmethod
-    def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable: ...
+    def _anatomy(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Anatomy: ...
 
     @abstractmethod
     def _learned(self) -> dict[str, Any]: ...
@@ -363,11 +351,6 @@ def check_signature(modality: Modality, trained: str) -> None:
             found="another declaration",
             remedy="Declare it in cohort.toml as it was for training; name all levels of a category.",
         )
-
-
-def explained(logits: Tensor, *, multilabel: bool) -> Tensor:
-    """Give the logit that is explained, (batch,): the last class against the first, or the last label."""
-    return logits[:, -1] if multilabel else logits[:, -1] - logits[:, 0]
 
 
 def refuse_single(cohort: Cohort, needed: int) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Literal, final
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.encoders.base import Encoder
@@ -20,13 +18,14 @@ from clinfuse.training.blocks import (
     feature_preparation,
     masked_copies,
 )
-from clinfuse.training.classifiers import Explainable, FusionClassifier, explained, refuse_single
+from clinfuse.training.classifiers import FusionClassifier, refuse_single
+from clinfuse.training.early_anatomy import EarlyParts
 from clinfuse.training.encoded import Encoded
+from clinfuse.training.explainable import Anatomy
 from clinfuse.training.fills import PER_PATTERN, SKIP, check_fill, fill_name, fit_fill
-from clinfuse.training.half import Half, features_of, linear_part
+from clinfuse.training.half import Half, features_of
 from clinfuse.training.learner import LearnerRows
 from clinfuse.training.learners import build_learner
-from clinfuse.training.linear import LinearLearner
 from clinfuse.training.loop import Epoch
 from clinfuse.training.models import NetworkModel, SingleModel, single_from_state
 from clinfuse.training.objective import class_prior
@@ -65,8 +64,7 @@ class EarlyFusion(FusionClassifier):
         Trees take missing cells as they are.
     single_heads : bool
         Whether every modality also has a model of its own, whose logits, averaged over the modalities that are there,
-        are averaged with those of the learner: a hybrid of early and late fusion. An attribution then gives shares of
-        modalities only.
+        are averaged with those of the learner: a hybrid of early and late fusion.
     options : TrainingOptions
     seed : int
 
@@ -238,59 +236,11 @@ class EarlyFusion(FusionClassifier):
     def _columns(self, present: np.ndarray) -> list[tuple[str, np.ndarray]]:
         return list(zip(self.modalities_, present.T, strict=True))
 
-    def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
-        if self.singles_:
-            return Explainable((), {}, {}, {}, lambda inputs: inputs[0], {})
-        names, contributions = self._table_parts(cohort, encoded, present)
-        if not all(isinstance(half.learner, LinearLearner) for half in self.halves_):
-            return Explainable((), {}, {}, names, lambda inputs: inputs[0], contributions)
-        order = tuple(name for name in present if name in self.halves_[0].extractors)
-        if not order:
-            return Explainable((), {}, {}, names, lambda inputs: inputs[0], contributions)
-        first = {name: self.halves_[0].extractors[name] for name in order}
-        seen = {name: model.inputs(cohort, np.array([0])) for name, model in first.items()}
-        baselines = {}
-        for name, (x, mask) in seen.items():
-            each = [half.extractors[name].baseline for half in self.halves_]
-            baselines[name] = np.zeros(x.shape, np.float32) if mask.numel() else np.mean(each, axis=0)[None]
-        masks = {name: mask for name, (_, mask) in seen.items()}
-        base = float(self._explained_logit(encoded))
-        here = {name: x for name, (x, _) in seen.items()}
-
-        def part(name: str, x: Tensor) -> Tensor:
-            return torch.stack([linear_part(half, name, x, masks[name]) for half in self.halves_]).mean(0)
-
-        with torch.no_grad():
-            rest = base - float(sum(part(name, here[name])[0] for name in order))
-
-        def function(inputs: tuple[Tensor, ...]) -> Tensor:
-            # Summed over modalities: logistic regression is additive, everything else about the record stays.
-            return rest + torch.stack([part(name, x) for name, x in zip(order, inputs, strict=True)]).sum(0)
-
-        arrays = {name: x.numpy() for name, x in here.items()}
-        return Explainable(order, arrays, baselines, names, function, contributions)
-
-    def _explained_logit(self, encoded: Encoded) -> Tensor:
-        logits = torch.from_numpy(self.decide(encoded))
-        return explained(logits, multilabel=self.multilabel_)[0]
-
-    def _table_parts(
-        self, cohort: Cohort, encoded: Encoded, present: list[str]
-    ) -> tuple[dict[str, tuple[str, ...]], dict[str, np.ndarray]]:
-        """Additive parts of original features, summed over the prepared columns made of one of them."""
-        names, parts = {}, {}
-        wanted = [n for n in present if n not in self.halves_[0].extractors]
-        if not all(half.learner.stored for half in self.halves_):
-            return {}, {}
-        for name in wanted:
-            columns = cohort.features(name).names
-            total = np.zeros(len(columns))
-            for k, half in enumerate(self.halves_):
-                table = half.table(self._blocks(encoded.values, k, 1), encoded.present)
-                each = half.learner.contributions(table)[0][half.blocks.spans_[name]]
-                np.add.at(total, np.asarray(half.blocks.preparations[name].source_, dtype=int), each)
-            names[name], parts[name] = tuple(columns), total / len(self.halves_)
-        return names, parts
+    def _anatomy(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Anatomy:
+        blocks = [self._blocks(encoded.values, k, 1) for k in range(len(self.halves_))]
+        said = {name: encoded.values[name][0, -len(self.prior_) :] for name in present}
+        parts = EarlyParts(self.halves_, self.singles_, blocks=blocks, said=said, prior=self.prior_logits_)
+        return parts.anatomy(cohort, present, encoded.present, self.decide(encoded)[0])
 
     @property
     def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:

@@ -6,18 +6,14 @@ from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.fusion.fill import Fill
 from clinfuse.fusion.missing import fill_from_state
-from clinfuse.training.blocks import EmbeddingPreparation, FeatureBlocks
+from clinfuse.training.blocks import FeatureBlocks
 from clinfuse.training.learner import Learner
 from clinfuse.training.learners import learner_from_state
-from clinfuse.training.linear import LinearLearner
 from clinfuse.training.models import NetworkModel
-from clinfuse.training.networks import embed
 from clinfuse.training.pattern_learner import PatternLearner
 
 
@@ -87,16 +83,3 @@ def features_of(extractors: Mapping[str, NetworkModel], cohort: Cohort, name: st
 
 def _learner_from_state(state: Mapping[str, Any]) -> Learner:
     return PatternLearner.from_state(state) if state["learner"] == "per pattern" else learner_from_state(state)
-
-
-def linear_part(half: Half, name: str, x: Tensor, mask: Tensor) -> Tensor:
-    """Give what one extracted modality adds to one half's explained logit, (batch,), with gradients to its input."""
-    preparation, learner = half.blocks.preparations[name], half.learner
-    if not (isinstance(preparation, EmbeddingPreparation) and isinstance(learner, LinearLearner)):
-        message = "only logistic regression on embeddings has a gradient"
-        raise TypeError(message)
-    masks = mask.expand(len(x), -1) if mask.numel() else mask
-    z = embed(half.extractors[name].network.encoder, x.float(), masks).double()
-    standard = (z - torch.from_numpy(preparation.mean_)) / torch.from_numpy(preparation.spread_)
-    slope = torch.from_numpy(learner.coefficients_[-1] - learner.coefficients_[0])
-    return standard @ slope[half.blocks.spans_[name]]

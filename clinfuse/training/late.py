@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
@@ -17,15 +18,16 @@ from clinfuse.fusion.missing import fill_from_state
 from clinfuse.fusion.pool import Pool
 from clinfuse.fusion.pooling import build_pool, pool_from_state
 from clinfuse.training.blocks import masked_copies
-from clinfuse.training.classifiers import Explainable, FusionClassifier, as_tensor, explained, refuse_single
+from clinfuse.training.classifiers import FusionClassifier, as_tensor, refuse_single
 from clinfuse.training.encoded import Encoded
+from clinfuse.training.explainable import Anatomy
 from clinfuse.training.fills import SKIP, check_fill, fill_name, fit_fill
 from clinfuse.training.learner import LearnerRows
 from clinfuse.training.loop import Epoch
-from clinfuse.training.models import LearnerModel, NetworkModel, single_from_state
+from clinfuse.training.models import NetworkModel, single_from_state
 from clinfuse.training.objective import class_prior, prior_logits
 from clinfuse.training.options import TrainingOptions
-from clinfuse.training.parts import differentiable, part_of
+from clinfuse.training.parts import SingleParts
 from clinfuse.training.seeds import derived_seed
 from clinfuse.training.single import SingleRecipe, fit_single
 from clinfuse.training.splits import patient_folds
@@ -219,49 +221,33 @@ class LateFusion(FusionClassifier):
         stacked = np.stack([values[name] for name in self.modalities_], axis=1)
         return self._combined(self.pool_, self.fill_, stacked, present)
 
-    def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
-        order = tuple(name for name in present if differentiable(self.models_[name]))
-        parts = {name: part_of(self.models_[name], cohort) for name in order}
+    def _anatomy(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Anatomy:
         # What stands for an absent modality stays as it is for this record.
         stacked = np.stack([encoded.values[name] for name in self.modalities_], axis=1)
         filled, counted = self._filled(stacked, encoded.present, self.fill_)
         fixed, mask = as_tensor(filled), torch.from_numpy(counted)
+        said = {name: filled[0, k] for k, name in enumerate(self.modalities_)}
+        singles = SingleParts(self.models_, cohort, present, said)
 
-        def function(inputs: tuple[Tensor, ...]) -> Tensor:
-            size = len(inputs[0])
-            given = dict(zip(order, inputs, strict=True))
-            columns = [
-                parts[name].logits(given[name]) if name in given else fixed[:, k].expand(size, -1)
-                for k, name in enumerate(self.modalities_)
-            ]
-            logits = self.pool_.combine(torch.stack(columns, 1), mask.expand(size, -1))
-            return explained(logits, multilabel=self.multilabel_)
+        def logits(given: Mapping[str, Tensor]) -> Tensor:
+            size = len(next(iter(given.values())))
+            columns = [singles.logits(name, given).expand(size, -1) for name in self.modalities_]
+            return self.pool_.combine(torch.stack(columns, 1), mask.expand(size, -1))
 
-        names = {name: part.feature_names for name, part in parts.items() if part.feature_names}
-        contributions = {}
+        anatomy = singles.anatomy(logits, smooth=self.pool_.smooth)
+        return replace(anatomy, terms=self._terms(fixed, mask, present)) if self.pool_.linear else anatomy
+
+    def _terms(self, logits: Tensor, mask: Tensor, present: list[str]) -> dict[str, np.ndarray]:
+        """What each present modality adds to the fused logits of a linear pool, beyond a modality that says the prior.
+
+        Each is float64 (outputs,): slope times the departure of its logits from the prior's.
+        """
+        fused, terms = self.pool_.combine(logits, mask)[0], {}
         for name in present:
-            model = self.models_[name]
-            if name in order or not isinstance(model, LearnerModel) or not self.pool_.linear or not model.stored:
-                continue
-            slope = self._slope(fixed, mask, self.modalities_.index(name))
-            contributions[name] = model.learner.contributions(model.table(cohort))[0, :-1] * slope
-            names[name] = tuple(model.blocks.preparations[name].names_)
-        return Explainable(
-            order,
-            {name: part.input for name, part in parts.items()},
-            {name: part.baseline for name, part in parts.items()},
-            names,
-            function,
-            contributions,
-        )
-
-    def _slope(self, logits: Tensor, mask: Tensor, column: int) -> float:
-        """By how much the fused logit rises per unit of one modality's logit, for a pool that is linear in it."""
-        up = logits.clone()
-        up[:, column, -1] += 1.0
-        before = explained(self.pool_.combine(logits, mask), multilabel=self.multilabel_)
-        after = explained(self.pool_.combine(up, mask), multilabel=self.multilabel_)
-        return float(after[0] - before[0])
+            mute = logits.clone()
+            mute[:, self.modalities_.index(name)] = torch.from_numpy(self.prior_logits_)
+            terms[name] = (fused - self.pool_.combine(mute, mask)[0]).numpy()
+        return terms
 
     @property
     def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:

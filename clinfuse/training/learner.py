@@ -21,6 +21,8 @@ class Learner(ABC):
 
     style: ClassVar[Style]
     stored: ClassVar[bool] = True
+    linear: ClassVar[bool] = False
+    taken_apart: ClassVar[str] = "exact contributions"
 
     @abstractmethod
     def fit(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> Learner:
@@ -32,7 +34,15 @@ class Learner(ABC):
 
     @abstractmethod
     def contributions(self, table: np.ndarray) -> np.ndarray:
-        """Give each feature's additive part of the positive class's logit, float64 (rows, width + 1), last the bias."""
+        """Give each feature's additive part of every logit, float64 (rows, width + 1, classes), last the bias."""
+
+    def slopes(self, table: np.ndarray) -> np.ndarray:
+        """Give by how much each logit rises with each feature, float64 (width, classes), for the row of a table.
+
+        Only a line (``linear``) has slopes.
+        """
+        message = f"{type(self).__name__} has no slopes, given {len(table)} rows"
+        raise TypeError(message)
 
     @abstractmethod
     def to_state(self) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from clinfuse.encoders.table import Style
 from clinfuse.errors import ConfigError, StorageError
 from clinfuse.training.learner import SMALLEST_CHANCE, Learner, LearnerRows
 from clinfuse.training.linear import ElasticNet, Logistic
-from clinfuse.training.seeds import derived_seed
+from clinfuse.training.seeds import derived_seed, generator
+
+_ORDERS = 32
 
 
 @final
@@ -80,12 +82,12 @@ class Trees(Learner):
         return np.stack([np.zeros_like(raw), raw], axis=1) if raw.ndim == 1 else raw
 
     def contributions(self, table: np.ndarray) -> np.ndarray:
-        """Give TreeSHAP values (Lundberg 2018, arXiv 1802.03888) of the positive class, the bias last."""
+        """Give TreeSHAP values (Lundberg 2018, arXiv 1802.03888), the bias last, float64 (rows, width + 1, classes)."""
         parts = np.asarray(self.booster_.predict(table, pred_contrib=True, num_threads=1), dtype=np.float64)
         width = table.shape[1] + 1
         if parts.shape[1] == width:
-            return parts
-        return parts[:, -width:] - parts[:, :width]
+            return np.stack([np.zeros_like(parts), parts], axis=2)
+        return parts.reshape(len(table), -1, width).transpose(0, 2, 1)
 
     def to_state(self) -> dict[str, Any]:
         """Give the trees as LightGBM's own text."""
@@ -111,6 +113,7 @@ class Brought(Learner):
 
     style: ClassVar[Style] = "linear"
     stored = False
+    taken_apart = "Shapley sampling"
 
     def __init__(self, estimator: ClassifierMixin) -> None:
         self.estimator = estimator
@@ -122,6 +125,7 @@ class Brought(Learner):
             self.estimator_.set_params(random_state=derived_seed(rows.seed, "estimator") % 2**32)
         extra = {"sample_weight": rows.weights} if has_fit_parameter(self.estimator_, "sample_weight") else {}
         self.estimator_.fit(table, labels, **extra)
+        self.medians_ = np.median(table, axis=0)
         return self
 
     def logits(self, table: np.ndarray) -> np.ndarray:
@@ -129,14 +133,31 @@ class Brought(Learner):
         return np.log(np.clip(self.estimator_.predict_proba(table), SMALLEST_CHANCE, 1 - SMALLEST_CHANCE))
 
     def contributions(self, table: np.ndarray) -> np.ndarray:
-        """Refuse: nothing is known of how this classifier adds up."""
-        raise ConfigError(
-            "EXPLAIN_LEARNER",
-            place="feature contributions",
-            rule="exist for logistic regression and LightGBM",
-            found="another classifier",
-            remedy="Read the modality shares, which exist for every classifier.",
-        )
+        """Give Shapley values against the training medians, over orders of features that are drawn once.
+
+        Every order adds up to the change from the medians to the row, so that the values do, however few the orders;
+        each order is also walked backwards. The last is what is said of the medians.
+
+        References
+        ----------
+        Castro et al. 2009, Polynomial calculation of the Shapley value based on sampling, doi
+        10.1016/j.cor.2008.04.004.
+        """
+        start = self.logits(self.medians_[None])[0]
+        rows = [self._shared_out(row) for row in table]
+        return np.concatenate([np.stack(rows), np.tile(start, (len(table), 1, 1))], axis=1)
+
+    def _shared_out(self, row: np.ndarray) -> np.ndarray:
+        """Mean change of the logits when a feature leaves its median, float64 (width, classes)."""
+        draw, width = generator(0, "orders of features"), len(row)
+        drawn = [draw.permutation(width) for _ in range(_ORDERS // 2)]
+        total = np.zeros(0)
+        for order in (*drawn, *(one[::-1] for one in drawn)):
+            place = np.argsort(order)
+            steps = np.where(place < np.arange(width + 1)[:, None], row, self.medians_)
+            change = np.diff(self.logits(steps), axis=0)[place]
+            total = total + change if total.size else change
+        return total / (2 * len(drawn))
 
     def to_state(self) -> dict[str, Any]:
         """Refuse: an arbitrary classifier has no safe form on disk."""
@@ -163,6 +184,8 @@ class PerLabel(Learner):
         example = build_learner(choice, multilabel=False)
         self.style = example.style  # type: ignore[misc]
         self.stored = example.stored  # type: ignore[misc]
+        self.linear = example.linear  # type: ignore[misc]
+        self.taken_apart = example.taken_apart  # type: ignore[misc]
 
     def fit(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> Learner:
         """Fit one learner per label, labels int64 (rows, labels)."""
@@ -180,8 +203,14 @@ class PerLabel(Learner):
         return np.stack([logits[:, 1] - logits[:, 0] for logits in each], axis=1)
 
     def contributions(self, table: np.ndarray) -> np.ndarray:
-        """Give the parts of the last label's logit."""
-        return self.learners_[-1].contributions(table)
+        """Give the parts of each label's logit, float64 (rows, width + 1, labels)."""
+        each = [learner.contributions(table) for learner in self.learners_]
+        return np.stack([parts[..., 1] - parts[..., 0] for parts in each], axis=2)
+
+    def slopes(self, table: np.ndarray) -> np.ndarray:
+        """Give each label's slopes, float64 (width, labels)."""
+        each = [learner.slopes(table) for learner in self.learners_]
+        return np.stack([slopes[:, 1] - slopes[:, 0] for slopes in each], axis=1)
 
     def to_state(self) -> dict[str, Any]:
         """Give every learner's state."""

@@ -52,6 +52,7 @@ class LinearLearner(Learner):
     """A learner whose logits are a line: a coefficient for each feature of each class, and an intercept."""
 
     style: ClassVar[Style] = "linear"
+    linear: ClassVar[bool] = True
 
     coefficients_: np.ndarray
     intercepts_: np.ndarray
@@ -74,10 +75,14 @@ class LinearLearner(Learner):
         return table @ self.coefficients_.T + self.intercepts_
 
     def contributions(self, table: np.ndarray) -> np.ndarray:
-        """Give coefficient times value of the positive against the first class, and the intercept last."""
-        slope = self.coefficients_[-1] - self.coefficients_[0]
-        bias = np.full((len(table), 1), self.intercepts_[-1] - self.intercepts_[0])
-        return np.concatenate([table * slope, bias], axis=1)
+        """Give coefficient times value, and the intercepts last, float64 (rows, width + 1, classes)."""
+        bias = np.broadcast_to(self.intercepts_, (len(table), 1, len(self.intercepts_)))
+        return np.concatenate([table[:, :, None] * self.coefficients_.T, bias], axis=1)
+
+    def slopes(self, table: np.ndarray) -> np.ndarray:
+        """Give the coefficients, float64 (width, classes), whatever the row."""
+        del table
+        return self.coefficients_.T
 
 
 @final

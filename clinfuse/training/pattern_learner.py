@@ -43,6 +43,8 @@ class PatternLearner(Learner):
         self.shared = build_learner(choice, multilabel=multilabel)
         self.style = self.shared.style  # type: ignore[misc]
         self.stored = self.shared.stored  # type: ignore[misc]
+        self.linear = self.shared.linear  # type: ignore[misc]
+        self.taken_apart = self.shared.taken_apart  # type: ignore[misc]
 
     def fit(self, table: np.ndarray, labels: np.ndarray, rows: LearnerRows) -> Learner:
         """Fit one learner on all rows and one for each pattern with enough events; gives itself."""
@@ -99,6 +101,14 @@ class PatternLearner(Learner):
             parts = learner.contributions(table[np.ix_(rows, columns)])
             result[rows] = 0.0
             result[np.ix_(rows, [*columns, table.shape[1]])] = parts
+        return result
+
+    def slopes(self, table: np.ndarray) -> np.ndarray:
+        """Give the slopes of the learner of the row's pattern, 0 where it reads nothing, float64 (width, outputs)."""
+        result = self.shared.slopes(table)
+        for rows, columns, learner in self._parts(table):
+            result = np.zeros_like(result)
+            result[columns] = learner.slopes(table[np.ix_(rows, columns)])
         return result
 
     def _parts(self, table: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, Learner]]:

@@ -22,13 +22,15 @@ from clinfuse.fusion.choice import OperatorChoice, build_operator, resolved
 from clinfuse.fusion.operators.base import Operator
 from clinfuse.fusion.stand_ins import behind_stand_in
 from clinfuse.training.blocks import feature_preparation
-from clinfuse.training.classifiers import Explainable, FusionClassifier, explained, refuse_single
+from clinfuse.training.classifiers import FusionClassifier, refuse_single
 from clinfuse.training.contrastive import DualEncoder
 from clinfuse.training.encoded import Encoded
+from clinfuse.training.explainable import Anatomy
 from clinfuse.training.loop import Epoch, TrainingRows, train
 from clinfuse.training.models import choice_from_state, choice_state, prepared_table
 from clinfuse.training.networks import JointNetwork, RawTable
 from clinfuse.training.objective import training_objective
+from clinfuse.training.parts import median_row
 from clinfuse.training.seeds import derived_seed, quiet_torch
 from clinfuse.training.single import network_encoder, training_correction, training_inputs
 from clinfuse.training.taxonomy import FusionInput, fusion_class
@@ -210,33 +212,39 @@ class TrainedTogether(FusionClassifier):
                 logits[chosen] = self.network_.concluded(parts, torch.from_numpy(mask[chosen])).double().numpy()
         return logits[rows] + self.correction_
 
-    def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
+    def _anatomy(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Anatomy:
         inputs, masks = self._inputs(cohort, np.array([0]))
-        order = tuple(present)
-        mask = torch.from_numpy(encoded.present)
-        correction = torch.from_numpy(self.correction_)
+        mask, correction = torch.from_numpy(encoded.present), torch.from_numpy(self.correction_)
         network = self.network_
+        own = {name: torch.from_numpy(encoded.values[name]) for name in present}
 
-        def function(given: tuple[Tensor, ...]) -> Tensor:
-            size = len(given[0])
-            seen = dict(zip(order, given, strict=True))
+        def logits(given: Mapping[str, Tensor]) -> Tensor:
+            size = len(next(iter(given.values())))
             z = []
             for name in network.names:
-                if name not in seen:
-                    z.append(network.nothing(name, size).double())
+                if name not in given:
+                    fixed = own.get(name, network.nothing(name, 1).double())
+                    z.append(fixed.expand(size, *fixed.shape[1:]))
                     continue
                 windows = masks[name].expand(size, -1) if name in masks else torch.zeros(0, dtype=torch.bool)
-                z.append(network.embed(name, seen[name].float(), windows).double())
-            logits = self.decider_.decision(z, mask.expand(size, -1)) + correction
-            return explained(logits, multilabel=self.multilabel_)
+                z.append(network.embed(name, given[name].float(), windows).double())
+            return self.decider_.decision(z, mask.expand(size, -1)) + correction
 
+        tables = {name: p for name, p in self.tables_.items() if name in present}
+        encoders = dict(zip(network.names, network.encoders, strict=True))
         baselines = {}
-        for name in order:
+        for name in present:
             baselines[name] = np.zeros(tuple(inputs[name].shape), np.float32)
             if name not in masks:
                 baselines[name][:] = self.baselines_[name]
-        names = {name: tuple(p.names_) for name, p in self.tables_.items() if name in order}
-        return Explainable(order, {name: inputs[name].numpy() for name in order}, baselines, names, function, {})
+        return Anatomy(
+            logits,
+            {name: inputs[name].numpy() for name in present},
+            baselines,
+            {name: median_row(p) for name, p in tables.items()},
+            {name: tuple(p.names_) for name, p in tables.items()},
+            encoders={name: (encoders[name],) for name in present},
+        )
 
     @property
     def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import ClinfuseError
-from clinfuse.training.classifiers import Explainable, FusionClassifier
+from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.encoded import Encoded
+from clinfuse.training.explainable import Anatomy
 from clinfuse.training.loop import Epoch
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.search import EPOCHS, METHODS, METRICS, Method, Metric, Search, Try
@@ -137,8 +138,8 @@ class Tuned(FusionClassifier):
     def _decide(self, values: dict[str, np.ndarray], present: np.ndarray) -> np.ndarray:
         return self.model_._decide(values, present)
 
-    def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
-        return self.model_._explain(cohort, encoded, present)
+    def _anatomy(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Anatomy:
+        return self.model_._anatomy(cohort, encoded, present)
 
     @property
     def loss_curves_(self) -> dict[str, tuple[Epoch, ...]]:

@@ -9,12 +9,13 @@ import numpy as np
 
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import DataError
-from clinfuse.training.classifiers import Explainable, FusionClassifier, explained
+from clinfuse.training.classifiers import FusionClassifier
 from clinfuse.training.encoded import Encoded
+from clinfuse.training.explainable import Anatomy
 from clinfuse.training.loop import Epoch
-from clinfuse.training.models import LearnerModel, NetworkModel, single_from_state
+from clinfuse.training.models import NetworkModel, single_from_state
 from clinfuse.training.options import TrainingOptions
-from clinfuse.training.parts import differentiable, part_of
+from clinfuse.training.parts import SingleParts
 from clinfuse.training.single import SingleRecipe, fit_single
 
 
@@ -99,25 +100,10 @@ class Unimodal(FusionClassifier):
         del present
         return values[self.modality]
 
-    def _explain(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Explainable:
-        del encoded, present
+    def _anatomy(self, cohort: Cohort, encoded: Encoded, present: list[str]) -> Anatomy:
         name = self.modality
-        if not differentiable(self.model_):
-            if not (isinstance(self.model_, LearnerModel) and self.model_.stored):
-                return Explainable((), {}, {}, {}, lambda inputs: inputs[0], {})
-            table = self.model_.table(cohort)
-            parts = self.model_.learner.contributions(table)[0]
-            names = tuple(self.model_.blocks.preparations[name].names_)
-            return Explainable((), {}, {}, {name: names}, lambda inputs: inputs[0], {name: parts[:-1]})
-        part = part_of(self.model_, cohort)
-        return Explainable(
-            (name,),
-            {name: part.input},
-            {name: part.baseline},
-            {name: part.feature_names} if part.feature_names else {},
-            lambda inputs: explained(part.logits(inputs[0]), multilabel=self.multilabel_),
-            {},
-        )
+        single = SingleParts({name: self.model_}, cohort, present, {name: encoded.values[name][0]})
+        return single.anatomy(lambda given: single.logits(name, given))
 
     @property
     def weighing_(self) -> np.ndarray:

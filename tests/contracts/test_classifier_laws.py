@@ -11,6 +11,8 @@ from sklearn.base import clone
 
 import clinfuse.training
 from clinfuse.evaluation.audit.procedure import learned
+from clinfuse.explain.attribution import attribute
+from clinfuse.explain.withholding import chance
 from clinfuse.fusion.missing import fill_names
 from clinfuse.fusion.pooling import pool_names
 from clinfuse.training.classifiers import FusionClassifier
@@ -164,6 +166,8 @@ def test_the_explained_function_is_the_decision(name, cohort, fitted):
         record = cohort[row : row + 1]
         parts = model.explainable(record)
         logits = model.decide(model.encode(record))[0]
+        for modality, change in parts.changes.items():
+            assert parts.contributions[modality].sum() == pytest.approx(change, abs=0.02)
         if parts.order:
             inputs = tuple(torch.from_numpy(parts.inputs[m]) for m in parts.order)
             with torch.no_grad():
@@ -171,6 +175,28 @@ def test_the_explained_function_is_the_decision(name, cohort, fitted):
             assert value == pytest.approx(logits[1] - logits[0], abs=1e-4)
         for modality in (*parts.order, *parts.contributions):
             assert record.present[0, cohort.names.index(modality)]
+
+
+@every
+def test_shares_add_up_and_what_is_absent_explains_exactly_nothing(name, cohort, fitted):
+    model = fitted[name]
+    usable = np.flatnonzero(model.encode(cohort).present.any(1) & ~cohort.present.all(1))[:2]
+    for row in usable:
+        record = cohort[int(row)]
+        found = attribute(model, record, steps=4)
+        assert abs(found.prior_logit + sum(found.shares.values()) - found.logit) <= 1e-6
+        prior, points = 100 * found.prior_probability, sum(found.points.values())
+        assert prior + points == pytest.approx(100 * chance(found.logit), abs=1e-6)
+        assert found.probability == model.predict_proba(record.cohort)[0, 1]
+        assert found.probability == pytest.approx(1 / (1 + np.exp(-found.logit)), abs=1e-9)
+        for part in found.parts:
+            if not part.present:
+                assert (part.share, np.abs(part.map).sum(), found.points[part.name]) == (0, 0, 0)
+        assert set(found.risks) == set(map(frozenset, _sets([p.name for p in found.parts if p.present])))
+
+
+def _sets(names):
+    return [[n for k, n in enumerate(names) if (bits >> k) & 1] for bits in range(2 ** len(names))]
 
 
 def test_the_learner_never_sees_features_of_records_its_extractor_was_trained_on(cohort):

@@ -108,16 +108,18 @@ def test_a_record_without_anything_gets_the_prior(fitted, cohort: Cohort) -> Non
     assert found.probability == pytest.approx(found.prior_probability, abs=1e-12)
 
 
-def test_more_than_two_classes_are_refused_by_name(fitted) -> None:
-    three = Cohort.from_arrays(
-        {"labs": np.arange(6.0).reshape(6, 1)},
-        labels=[0, 1, 2, 0, 1, 2],
-        kinds={"labs": "ehr"},
-        classes=("a", "b", "c"),
-        task="multiclass",
-    )
-    with pytest.raises(ConfigError, match="ATTRIBUTE_TASK"):
-        attribute(fitted, three[0])
+def test_a_class_that_there_is_not_is_refused_by_name(fitted, cohort: Cohort) -> None:
+    with pytest.raises(ConfigError, match="ATTRIBUTE_TARGET"):
+        attribute(fitted, cohort[COMPLETE], target="maybe")
+
+
+def test_the_other_class_is_explained_by_the_opposite_numbers(fitted, cohort: Cohort) -> None:
+    yes, no = (attribute(fitted, cohort[COMPLETE], target=name) for name in ("positive", "negative"))
+    assert (no.logit, no.positive) == (pytest.approx(-yes.logit, abs=1e-12), "negative")
+    assert no.probability == pytest.approx(1 - yes.probability, abs=1e-12)
+    for name, share in yes.shares.items():
+        assert no.shares[name] == pytest.approx(-share, abs=1e-12)
+        np.testing.assert_allclose(no.maps[name], -yes.maps[name], atol=1e-5)
 
 
 def test_shares_that_do_not_add_up_cannot_be_written_down(fitted, cohort: Cohort) -> None:

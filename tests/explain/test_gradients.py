@@ -91,6 +91,9 @@ def test_an_absent_modality_under_a_mask_gets_exactly_nothing() -> None:
     assert path.complete
 
 
-@pytest.mark.parametrize(("total", "complete"), [(1.05, True), (1.0511, False), (0.9495, True), (0.94, False)])
-def test_complete_means_five_percent_or_a_thousandth(total: float, complete: bool) -> None:
-    assert PathIntegral((), change=1.0, total=total, steps=64).complete is complete
+@pytest.mark.parametrize(
+    ("change", "total", "complete"),
+    [(1.0, 1.0499, True), (1.0, 1.0501, False), (1.0, 0.9501, True), (0.1, 0.1249, True), (0.1, 0.0749, False)],
+)
+def test_complete_means_five_percent_of_the_change_or_of_half_a_logit(change, total, complete: bool) -> None:
+    assert PathIntegral((), change=change, total=total, steps=64).complete is complete

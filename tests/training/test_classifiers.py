@@ -17,6 +17,7 @@ from clinfuse.training.early import EarlyFusion
 from clinfuse.training.half import features_of
 from clinfuse.training.joint import HybridFusion, JointFusion
 from clinfuse.training.late import LateFusion
+from clinfuse.training.learner import LearnerRows
 from clinfuse.training.learners import Brought
 from clinfuse.training.options import TrainingOptions
 from clinfuse.training.store import load_model, save_model, train_final
@@ -259,6 +260,26 @@ def test_a_brought_encoder_is_not_stored(make_films, tmp_path):
     assert not (tmp_path / "model" / "model.json").exists()
 
 
-def test_nothing_is_made_up_about_how_a_brought_learner_adds_up():
-    with pytest.raises(ConfigError, match=r"\[EXPLAIN_LEARNER\]"):
-        Brought(KNeighborsClassifier(5)).contributions(np.zeros((1, 2)))
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_brought_learner_is_taken_apart_by_shapley_values_against_the_training_medians(classes):
+    draw = np.random.default_rng(0)
+    table, rows = draw.normal(size=(60, 4)), LearnerRows(np.arange(60), np.arange(60), np.arange(60), seed=0)
+    labels = (table[:, :classes] * [2, 1, 1][:classes]).argmax(1)
+    brought = Brought(KNeighborsClassifier(15)).fit(table, labels, rows)
+    parts = brought.contributions(table[:3])
+    assert parts.shape == (3, 5, classes)
+    np.testing.assert_allclose(parts.sum(1), brought.logits(table[:3]), atol=1e-9)
+    np.testing.assert_allclose(parts[0, -1], brought.logits(np.median(table, axis=0)[None])[0], atol=1e-12)
+    np.testing.assert_array_equal(parts, brought.contributions(table[:3]))
+    assert not brought.contributions(np.median(table, axis=0)[None])[0, :-1].any()
+
+
+def test_shapley_sampling_of_a_line_gives_coefficient_times_departure():
+    class Line:
+        def predict_proba(self, table):
+            return 1 / (1 + np.exp(-np.stack([-table @ [1.0, -2.0], table @ [1.0, -2.0]], 1)))
+
+    brought = Brought(KNeighborsClassifier(1))
+    brought.estimator_, brought.medians_ = Line(), np.array([0.5, 0.0])
+    parts = brought.contributions(np.array([[1.5, 1.0]]))[0, :-1]
+    np.testing.assert_allclose(parts[:, 1] - parts[:, 0], [1.0, -2.0], atol=1e-12)
