@@ -1,24 +1,25 @@
-"""Explain one record: modality Shapley values on the logit, and maps inside each modality."""
+"""Explain records: shares of modalities in the log odds of a class, and maps inside each modality."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol, final, runtime_checkable
 
 import numpy as np
 
-from clinfuse.cohort.modality import Modality
-from clinfuse.cohort.shown import withheld
 from clinfuse.errors import ConfigError
-from clinfuse.explain.checks import absent_check, completeness_check, probability_check, shares_check
-from clinfuse.explain.features import baseline_words, named_features
-from clinfuse.explain.gradients import PathIntegral, integrated_gradients
+from clinfuse.explain.assemble import assembled, checks_of
+from clinfuse.explain.baselines import chosen_baselines
+from clinfuse.explain.choosing import DEFAULT, built_method, chosen_methods
+from clinfuse.explain.inside import Inside, Settings, look_inside
 from clinfuse.explain.values import Attribution, Check, FeatureValue, ModalityAttribution
 from clinfuse.explain.withholding import chance, withhold_each
-from clinfuse.training.explainable import Anatomy, Explainable, explainable
+from clinfuse.training.explainable import Anatomy, explainable
 from clinfuse.training.seeds import quiet_torch
 
-__all__ = ["Attribution", "Check", "FeatureValue", "ModalityAttribution", "attribute"]
+__all__ = ["Attribution", "Check", "FeatureValue", "ModalityAttribution", "attribute", "attribute_many"]
 
 NOTHING = explainable(Anatomy(lambda given: next(iter(given.values()))), target=-1, multilabel=True)
 
@@ -31,7 +32,17 @@ class Folded(Protocol):
         """Give the classifier whose training patients do not include this record's."""
 
 
-def attribute(model: Any, record: Any, *, target: str = "", seed: int = 0, steps: int = 64) -> Attribution:
+def attribute(
+    model: Any,
+    record: Any,
+    *,
+    target: str = "",
+    methods: str | Mapping[str, str] = DEFAULT,
+    baselines: Mapping[str, str] | None = None,
+    background: Any = (),
+    seed: int = 0,
+    steps: int = 64,
+) -> Attribution:
     """Explain what a model says about one record.
 
     Parameters
@@ -43,8 +54,17 @@ def attribute(model: Any, record: Any, *, target: str = "", seed: int = 0, steps
     target : str
         Name of the class, or of the label, whose log odds are explained. By default the positive one of two, and of
         more the one with the highest probability.
+    methods : str or mapping of str to str
+        ``"integrated-gradients"``, ``"gradient-shap"``, ``"deep-lift"``, ``"occlusion"``, ``"grad-cam"``,
+        ``"feature-ablation"`` or ``"shapley-sampling"``: one for all modalities that it can look into, or by modality.
+        Modalities of learners on features have their learner's own parts instead.
+    baselines : mapping of str to str, optional
+        What a modality's input is compared with, by modality; a name of `clinfuse.explain.baselines.BASELINES`. By
+        default air (ct), the training mean (mr, xray, mask), silence (eeg), the training median (ehr).
+    background : Cohort
+        Training records that GradientShap compares with; by default the baseline alone.
     seed : int
-        Written into the result; nothing here is drawn.
+        Of whatever a method or a baseline draws.
     steps : int
         Points on the path of integrated gradients to begin with, doubled up to 400 until the maps are complete.
 
@@ -53,45 +73,101 @@ def attribute(model: Any, record: Any, *, target: str = "", seed: int = 0, steps
     Attribution
         The shares are exact Shapley values over the present modalities of the log odds of one class against all others
         together, an absent modality simply being withheld from the model: no stand-in baseline. They describe the
-        model, not causes. The maps of a network are integrated gradients; a learner's are its additive parts.
+        model, not causes.
 
     Raises
     ------
     ConfigError
-        ``ATTRIBUTE_TARGET``: a class or label that there is not.
+        ``ATTRIBUTE_TARGET``, ``ATTRIBUTE_METHOD``, ``ATTRIBUTE_BASELINE``: a name that there is not.
     TrainingError
-        ``ATTRIBUTION_FINITE`` where a gradient is not a number.
+        ``ATTRIBUTION_FINITE`` where a part is not a number.
 
     References
     ----------
     Sundararajan et al. 2017, arXiv:1703.01365. Shapley 1953, doi:10.1515/9781400881970-018.
     """
-    cohort = record.cohort
-    classifier = model.classifier_for(record.key) if isinstance(model, Folded) else model
+    asked = _Asked(target, methods, baselines or {}, background, seed, steps)
+    classifier = _classifier(model, record)
     with quiet_torch(seed % 2**32, classifier.options.threads):
-        return _attributed(model, classifier, record, cohort, target=target, seed=seed, steps=steps)
+        return _attributed(model, classifier, record, asked)
 
 
-def _attributed(
-    model: Any, classifier: Any, record: Any, cohort: Any, *, target: str, seed: int, steps: int
-) -> Attribution:
-    names = tuple(classifier.modalities_)
+def attribute_many(
+    model: Any, records: Iterable[Any], *, workers: int = 1, seed: int = 0, **settings: Any
+) -> tuple[Attribution, ...]:
+    """Explain what a model says about several records, each exactly as `attribute` would alone.
+
+    Parameters
+    ----------
+    model : CrossValidation or fitted FusionClassifier
+    records : iterable of PatientRecord
+    workers : int
+        Records explained side by side, in threads. Methods that draw from a generator, or look inside layers, which
+        others share, are asked one record after the other whatever the number.
+    seed : int
+    **settings
+        ``target``, ``methods``, ``baselines``, ``background``, ``steps``: as of `attribute`.
+
+    Returns
+    -------
+    tuple of Attribution
+        In the order of the records, the same bits for any number of workers.
+
+    Raises
+    ------
+    ConfigError, TrainingError
+        As of `attribute`.
+    """
+    asked = _Asked(seed=seed, **settings)
+    each = [(_classifier(model, record), record) for record in records]
+    if not each:
+        return ()
+    words = {asked.methods} if isinstance(asked.methods, str) else set(asked.methods.values())
+    side_by_side = 1 if any(built_method(word).alone for word in words) else workers
+    quiet = quiet_torch(seed % 2**32, each[0][0].options.threads)
+    with quiet, ThreadPoolExecutor(side_by_side) as pool:
+        return tuple(pool.map(lambda one: _attributed(model, one[0], one[1], asked), each))
+
+
+@final
+@dataclass(frozen=True)
+class _Asked:
+    target: str = ""
+    methods: str | Mapping[str, str] = DEFAULT
+    baselines: Mapping[str, str] | None = None
+    background: Any = ()
+    seed: int = 0
+    steps: int = 64
+
+    def settings(self, modalities: Mapping[str, Any]) -> Settings:
+        return Settings(
+            chosen_methods(self.methods, modalities),
+            chosen_baselines(self.baselines or {}, modalities),
+            self.steps,
+            self.seed,
+            self.background,
+        )
+
+
+def _classifier(model: Any, record: Any) -> Any:
+    return model.classifier_for(record.key) if isinstance(model, Folded) else model
+
+
+def _attributed(model: Any, classifier: Any, record: Any, asked: _Asked) -> Attribution:
+    cohort, names = record.cohort, tuple(classifier.modalities_)
+    settings = asked.settings({name: cohort.modality(name) for name in names})
     encoded = classifier.encode(cohort)
-    present = dict(zip(names, np.asarray(encoded.present, bool)[0], strict=True))
+    present = dict(zip(names, np.asarray(encoded.present, bool)[0].tolist(), strict=True))
     whole = classifier.decide(encoded)
     chances = classifier.probabilities(whole)[0]
-    number = _target(cohort, target, chances)
+    number = _target(cohort, asked.target, chances)
     game = withhold_each(classifier, encoded, whole, target=number)
-    shares = {name: game.shares.get(name, 0.0) for name in names}
-    taken = classifier.explainable(cohort, encoded=encoded, target=number) if any(present.values()) else NOTHING
-    parts, gradients, stray = _parts(taken, cohort, shares, present=present, steps=steps)
-    probability, risks, here = float(chances[number]), game.risks, frozenset(game.names)
-    checks = (
-        probability_check(probability, game.logit),
-        shares_check(shares, game.logit, game.prior),
-        absent_check(shares, stray, present),
-        *completeness_check(gradients),
-    )
+    own, points, risks = game.shares, game.points, game.risks
+    shares = {name: own.get(name, 0.0) for name in names}
+    anything = any(present.values())
+    taken = classifier.explainable(cohort, encoded=encoded, target=number) if anything else NOTHING
+    inside = look_inside(classifier, taken, cohort, settings) if anything else Inside()
+    probability, here = float(chances[number]), frozenset(game.names)
     return Attribution(
         model=_name(model, classifier),
         taxonomy=str(classifier.taxonomy()),
@@ -102,14 +178,14 @@ def _attributed(
         prior_probability=chance(game.prior),
         logit=game.logit,
         prior_logit=game.prior,
-        parts=parts,
+        parts=assembled(taken, inside, cohort, shares, present=present, baselines=settings.baselines),
         without={name: risks[here - {name}] for name in game.names},
         described=_described(record),
-        checks=checks,
-        steps=max((path.steps for path in gradients), default=0),
-        seed=seed,
+        checks=checks_of(taken, inside, game, shares, present=present, probability=probability),
+        steps=max((answer.steps for answer in inside.answers), default=0),
+        seed=asked.seed,
         held_out=isinstance(model, Folded),
-        points={name: game.points.get(name, 0.0) for name in names},
+        points={name: points.get(name, 0.0) for name in names},
         interactions=game.interactions,
         risks=risks,
         terms=taken.terms,
@@ -130,60 +206,6 @@ def _target(cohort: Any, target: str, chances: np.ndarray) -> int:
             remedy="Correct target, or leave it out.",
         )
     return classes.index(target)
-
-
-def _parts(
-    taken: Explainable, cohort: Any, shares: Mapping[str, float], *, present: Mapping[str, bool], steps: int
-) -> tuple[tuple[ModalityAttribution, ...], tuple[PathIntegral, ...], float]:
-    """Give the parts in the cohort's order, the path integrals behind them and the largest stray absent value."""
-    order = taken.order if taken.smooth else ()
-    gradients: tuple[PathIntegral, ...] = ()
-    maps: dict[str, np.ndarray] = {}
-    if order:
-        path = integrated_gradients(
-            taken.function,
-            [taken.inputs[name] for name in order],
-            baselines=[taken.baselines[name] for name in order],
-            steps=steps,
-        )
-        gradients, maps = (path,), dict(zip(order, path.maps, strict=True))
-    exact = {name: np.asarray(part, np.float32).reshape(-1) for name, part in taken.contributions.items()}
-    stray = max(
-        (float(np.abs(m).max()) for n, m in {**maps, **exact}.items() if m.size and not present[n]), default=0.0
-    )
-    parts = []
-    for name in present:
-        modality = cohort.modality(name)
-        if not present[name]:
-            parts.append(_absent(modality))
-            continue
-        inner = maps.get(name, exact.get(name, np.zeros(0, np.float32)))
-        method = "integrated gradients" if name in maps else taken.methods.get(name, "share only")
-        parts.append(
-            ModalityAttribution(
-                modality,
-                True,
-                shares[name],
-                method,
-                inner,
-                named_features(cohort, modality, tuple(taken.feature_names.get(name, ())), inner),
-                _data(cohort, modality, inner),
-                baseline_words(modality, taken.baselines.get(name, np.zeros(0))),
-                gradients[0].gap if name in maps else 0.0,
-                withheld(cohort.ledger.entries, name, str(cohort.keys[0])),
-            )
-        )
-    return tuple(parts), gradients, stray
-
-
-def _absent(modality: Modality) -> ModalityAttribution:
-    return ModalityAttribution(modality, False, 0.0, "absent", np.zeros(modality.shape, np.float32))
-
-
-def _data(cohort: Any, modality: Modality, inner: np.ndarray) -> np.ndarray:
-    if modality.kind == "ehr" or inner.shape != modality.shape:
-        return np.zeros(0, np.float32)
-    return np.asarray(cohort.arrays(modality.name)[0], np.float32)
 
 
 def _described(record: Any) -> tuple[tuple[str, object], ...]:

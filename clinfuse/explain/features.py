@@ -9,8 +9,6 @@ import numpy as np
 from clinfuse.cohort.modality import Column, Modality
 from clinfuse.explain.values import FeatureValue
 
-UNITS = {"ct": "HU", "eeg": "µV"}
-
 
 def named_features(
     cohort: Any, modality: Modality, names: tuple[str, ...], parts: np.ndarray
@@ -75,29 +73,3 @@ def owner(name: str, columns: tuple[Column, ...]) -> int:
             return c
     fitting = [c for c, column in enumerate(columns) if name.startswith(f"{column.name} = ")]
     return max(fitting, key=lambda c: len(columns[c].name), default=-1)
-
-
-def baseline_words(modality: Modality, baseline: np.ndarray) -> str:
-    """Say what a map compares the input with.
-
-    Parameters
-    ----------
-    modality : Modality
-    baseline : ndarray
-        As the network sees it: ``(value - centre) / spread``; empty where there is no map.
-
-    Examples
-    --------
-    >>> xray = Modality("xray", "xray", (1, 2, 2), unit="grey", centre=0.5, spread=0.5)
-    >>> baseline_words(xray, np.zeros((1, 2, 2)))
-    '0.5 grey everywhere'
-    """
-    if baseline.size == 0:
-        return ""
-    if modality.kind == "ehr":
-        return "the typical row of the training patients"
-    if np.ptp(baseline) > 1e-6:
-        return f"a reference {'signal' if modality.windowed else 'image'} of the training patients"
-    value = float(baseline.flat[0]) * modality.spread + modality.centre
-    unit = modality.unit or UNITS.get(modality.kind, "")
-    return f"{value:g} {unit} everywhere".replace("  ", " ")

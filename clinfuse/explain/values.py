@@ -103,6 +103,10 @@ class ModalityAttribution:
         Completeness gap of the map's run: sum of the maps minus the change of the logit that they explain.
     withheld : str
         Why no page may show the picture, in words; empty where it may be shown.
+    note : str
+        Why another method answered than the one that was asked for; empty where it was that one.
+    compared : str
+        Name of the baseline; empty where the input was compared with none.
     """
 
     modality: Modality
@@ -115,6 +119,8 @@ class ModalityAttribution:
     baseline: str = ""
     delta: float = 0.0
     withheld: str = ""
+    note: str = ""
+    compared: str = ""
 
     def __post_init__(self) -> None:
         if not self.present and (self.share != 0 or np.any(self.map)):

@@ -90,6 +90,9 @@ class Explainable:
         pool): slope times the departure of its own log odds from the prior's. Empty elsewhere.
     smooth : bool
         Whether gradients run from the function to its inputs; where not, only methods that change inputs can be used.
+    at : callable
+        As ``function``, of a mapping that holds one or more modalities of ``order``; the others stay as they are in the
+        record, and are not encoded again.
     """
 
     order: tuple[str, ...]
@@ -104,6 +107,7 @@ class Explainable:
     encoders: Mapping[str, tuple[nn.Module, ...]] = field(default_factory=dict)
     terms: Mapping[str, float] = field(default_factory=dict)
     smooth: bool = True
+    at: Callable[[Mapping[str, Tensor]], Tensor] = lambda given: next(iter(given.values()))
 
 
 def explained(logits: Tensor, *, multilabel: bool, target: int = -1) -> Tensor:
@@ -154,6 +158,7 @@ def explainable(anatomy: Anatomy, *, target: int, multilabel: bool) -> Explainab
         anatomy.encoders,
         _terms(anatomy, target, multilabel),
         anatomy.smooth,
+        odds,
     )
 
 
