@@ -12,6 +12,7 @@ import numpy as np
 from clinfuse.evaluation.compare import Comparison
 from clinfuse.explain.attribution import attribute
 from clinfuse.report.patient import read_page, write_patient_index, write_patient_report
+from clinfuse.report.record.about import About
 from clinfuse.study.about import about_record, known_of
 from clinfuse.study.batch import Batch
 from clinfuse.study.work import Work
@@ -47,12 +48,13 @@ def explain_records(
     asked = batch if isinstance(batch, Batch) else Batch(tuple(batch))
     apart = [name for name in (model if model != work.study.primary else "", asked.name) if name]
     folder = work.run.patients.joinpath(*apart)
-    known = known_of(work, comparison[model])
+    known = known_of(work, comparison[model]) if work.cohort.task == "binary" else None
     records = [work.cohort[str(key)] for key in asked.keys]
     pages = []
     for record in records:
         attribution = attribute(comparison[model], record, seed=work.study.seed)
-        about = about_record(known, record, depth=1 + len(apart))
+        # Thresholds, ranges and sets of a page are those of two classes.
+        about = About(record=record) if known is None else about_record(known, record, depth=1 + len(apart))
         about = replace(about, blind=asked.blind, group=asked.groups.get(record.key, ""))
         pages.append(write_patient_report(attribution, folder / f"{attribution.record}.html", about=about))
     if listed:

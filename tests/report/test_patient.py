@@ -179,6 +179,14 @@ def test_every_subset_stands_once_the_larger_first(light) -> None:
     assert (nothing.sources, nothing.probability) == ((), light.prior_probability)
 
 
+def test_a_check_of_one_source_hides_the_map_of_that_source_alone(attribution) -> None:
+    small = replace(attribution, parts=(*attribution.parts[:2], *attribution.parts[3:]), logit=1.3)
+    check = Check("agreement", False, "They do not agree.", modality="xray", failure="two baselines disagree")
+    page = record_page(replace(small, checks=(check,)), replace(KNOWN, checks=(replace(check, modality="none"),)))
+    assert [one.failed for one in page.sources] == ["", "two baselines disagree", "", ""]
+    assert [(one.about, one.passed) for one in page.badges] == [("record", False), ("run", False)]
+
+
 @pytest.mark.parametrize(
     ("check", "words"),
     [("maps add up", "do not add up to the change of the answer"), ("another", "did not pass the check “another”")],

@@ -17,8 +17,9 @@ from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import Counts
 from clinfuse.evaluation.statistics.intervals import Estimate
 from clinfuse.study.config import load_study
+from clinfuse.study.explained import explain_records
 from clinfuse.study.folder import describe, settle
-from clinfuse.study.outcome import finish
+from clinfuse.study.outcome import finish, read_comparison
 from clinfuse.study.run import prepare
 
 pytest.importorskip("mapie")
@@ -247,3 +248,9 @@ def test_what_needs_one_finding_is_refused_before_training(several: Run, tmp_pat
     (tmp_path / "study.toml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=code):
         prepare(load_study(tmp_path / "study.toml"))
+
+
+def test_only_one_finding_can_be_explained(several: Run) -> None:
+    work = prepare(load_study(several.path.parent / "study.toml"))
+    with pytest.raises(ConfigError, match="ATTRIBUTE_TASK"):
+        explain_records(work, read_comparison(work), [several.late.record[0]], model="late")

@@ -81,8 +81,8 @@ def _failed(part: ModalityAttribution, checks: Sequence[Check]) -> str:
     """Why the map of a source is not to be believed, in plain words; empty where nothing speaks against it."""
     if not part.has_map:
         return ""
-    about = [check for check in checks if not check.passed and getattr(check, "modality", "") in ("", part.name)]
-    return "; ".join(getattr(check, "failure", "") or _in_words(check.name) for check in about)
+    about = [check for check in checks if not check.passed and check.modality in ("", part.name)]
+    return "; ".join(check.failure or _in_words(check.name) for check in about)
 
 
 def _in_words(check: str) -> str:
