@@ -1,4 +1,4 @@
-"""Classifiers that look where they must not: the three ways that are counted, three more, and one that does not."""
+"""Classifiers that look where they must not: the three ways that are counted, four more, and one that does not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
 
 from clinfuse.cohort.cohort import Cohort
 
@@ -118,6 +119,14 @@ class ByBatch(Honest):
         return (values - values.mean(0)) / values.std(0)
 
 
+class FoldsByRow(Honest):
+    """It regularises as serves best in inner folds, which deal records and not patients."""
+
+    def chosen(self, cohort: Cohort) -> GridSearchCV:
+        search = GridSearchCV(LogisticRegression(), {"C": [1e-3, 0.1, 10.0]}, cv=3, scoring="roc_auc")
+        return search.fit(self.prepared(cohort), cohort.labels)
+
+
 COUNTED: dict[str, Callable[[Cohort], Any]] = {
     "scaler on all": lambda cohort: ScaledOnAll(cohort),
     "imputer on all": lambda cohort: ImputedOnAll(),
@@ -127,6 +136,7 @@ OTHERS: dict[str, Callable[[Cohort], Any]] = {
     "columns chosen on all": lambda cohort: selected_on_all,
     "goes on from before": lambda cohort: Running(),
     "scaled by its batch": lambda cohort: ByBatch(),
+    "inner folds by row": lambda cohort: FoldsByRow(),
 }
 
 

@@ -171,6 +171,16 @@ def relabelled(cohort: Cohort, labels: np.ndarray) -> Cohort:
     return on_store(cohort, ChangedStore(store, nowhere, kept, inputs=False, source=np.arange(len(kept))))
 
 
+def one_record_each(cohort: Cohort) -> Cohort:
+    """The same cohort in which no two records are of one patient, on a store of its own."""
+    store = cohort.store
+    found = ChangedStore(store, np.arange(0), store.records.labels, inputs=False, source=np.arange(len(store.records)))
+    records = found.records
+    keys = np.char.replace(np.asarray(records.keys, dtype=str), "R-", "P-")
+    found.records = replace(records, patient_ids=records.record_ids, patient_keys=keys)
+    return on_store(cohort, found)
+
+
 def on_store(cohort: Cohort, store: Store) -> Cohort:
     """The same rows and modalities of another store; what is withheld stays withheld."""
     columns = [[one.name for one in cohort.store.modalities].index(name) for name in cohort.names]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold
 
 from clinfuse.cohort.changed import changed, relabelled
 from clinfuse.cohort.cohort import Cohort
@@ -68,7 +68,7 @@ def test_a_classifier_that_looks_at_held_out_records_is_found(leaky, name):
     assert codes(found) == [("PROCEDURE_SEES_TEST", "stop")]
     assert "their inputs" in found.findings[0].text
     assert ("their labels" in found.findings[0].text) == (name == "stopped on the test fold")
-    assert found.checks == 13
+    assert found.checks == 14
 
 
 def test_columns_chosen_beforehand_are_found_where_a_function_chooses_them(leaky):
@@ -88,6 +88,30 @@ def test_a_classifier_that_remembers_that_draws_or_that_looks_at_its_batch_is_fo
             return cohort.arrays("labs") + np.random.default_rng().normal()
 
     assert codes(audit_procedure(Draws(), cohort)) == [("PROCEDURE_DRAWS", "warning")]
+
+
+def test_inner_folds_that_divide_patients_are_found_and_those_of_patients_are_not(leaky):
+    cohort = leaky.table_cohort(columns=6)
+    found = audit_procedure(leaky.FoldsByRow(), cohort)
+    assert codes(found) == [("PROCEDURE_BY_ROW", "warning")]
+    assert "GridSearchCV" in found.findings[0].text
+    assert dict(found.facts)["folds inside that divide patients"] == "GridSearchCV"
+
+    class ByPatient(leaky.Honest):
+        def chosen(self, cohort):
+            search = GridSearchCV(LogisticRegression(), {"C": [1e-3, 0.1, 10.0]}, cv=GroupKFold(3), scoring="roc_auc")
+            return search.fit(self.prepared(cohort), cohort.labels, groups=cohort.groups)
+
+    class OncePerPatient(leaky.Honest):
+        def chosen(self, cohort):
+            _, first = np.unique(cohort.groups, return_index=True)
+            search = GridSearchCV(LogisticRegression(), {"C": [1e-3, 0.1, 10.0]}, cv=3, scoring="roc_auc")
+            return search.fit(self.prepared(cohort)[first], cohort.labels[first])
+
+    for honest in (ByPatient(), OncePerPatient()):
+        assert audit_procedure(honest, cohort).findings == ()
+    alone = cohort[np.unique(cohort.groups, return_index=True)[1]]
+    assert audit_procedure(leaky.FoldsByRow(), alone).findings == ()
 
 
 def test_an_honest_classifier_is_left_as_it_was_and_raises_no_alarm(leaky):

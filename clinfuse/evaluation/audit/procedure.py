@@ -8,8 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import (
+    KFold,
+    LeaveOneOut,
+    LeavePOut,
+    RepeatedKFold,
+    RepeatedStratifiedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+)
 
-from clinfuse.cohort.changed import Part, changed, on_store
+from clinfuse.cohort.changed import Part, changed, on_store, one_record_each
 from clinfuse.cohort.cohort import Cohort
 from clinfuse.errors import StorageError
 from clinfuse.evaluation.audit.finding import Audit, Finding
@@ -34,6 +45,11 @@ Procedure: TypeAlias = Classifier | Callable[[Cohort], Classifier]
 _FOLDS = 3
 _SAME = 1e-5
 _DEPTH = 6
+# They know no groups, whatever is given to them.
+_ROW_FOLDS = (
+    *(KFold, StratifiedKFold, RepeatedKFold, RepeatedStratifiedKFold),
+    *(ShuffleSplit, StratifiedShuffleSplit, LeaveOneOut, LeavePOut),
+)
 
 
 def audit_procedure(procedure: Procedure, cohort: Cohort, *, seed: int = 0) -> Audit:
@@ -44,6 +60,8 @@ def audit_procedure(procedure: Procedure, cohort: Cohort, *, seed: int = 0) -> A
     fewer modalities and other labels. Everything learned (`to_state`, where it has a form on disk) and the predictions
     for all records must be the same bits. Where a classifier holds the cohort it is asked about, or part of it, it gets
     the changed one instead; what was computed of the cohort beforehand is seen only if a function makes the classifier.
+    Where patients have several records and it holds one of scikit-learn's tools that deal rows into folds, it is fitted
+    once more with every record another patient's: if that makes no difference, nobody asked whose records they are.
 
     Parameters
     ----------
@@ -57,7 +75,8 @@ def audit_procedure(procedure: Procedure, cohort: Cohort, *, seed: int = 0) -> A
     Returns
     -------
     Audit
-        ``PROCEDURE_SEES_TEST``, ``PROCEDURE_REMEMBERS``, ``PROCEDURE_BY_BATCH``, ``PROCEDURE_DRAWS``.
+        ``PROCEDURE_SEES_TEST``, ``PROCEDURE_REMEMBERS``, ``PROCEDURE_BY_BATCH``, ``PROCEDURE_DRAWS``,
+        ``PROCEDURE_BY_ROW``.
 
     Raises
     ------
@@ -87,9 +106,15 @@ def audit_procedure(procedure: Procedure, cohort: Cohort, *, seed: int = 0) -> A
     reached = trial.reached(plain)
     if reached:
         findings.append(_sees(reached))
+    rowwise = trial.rowwise(model, plain)
+    if rowwise:
+        findings.append(_by_row(rowwise))
     away = trial.batch(model)
     if away > _SAME:
         findings.append(_BATCH)
+    if trial.several:
+        folds = "none found" if not rowwise else ", ".join(rowwise)
+        facts.append(("folds inside that divide patients", folds))
     said = f"changes {' and '.join(reached)}" if reached else "changes nothing"
     facts += [
         ("fitted again after everybody was seen", "the same"),
@@ -125,6 +150,17 @@ class _Trial:
             return []
         return [name for name, part in parts.items() if self._after(part) != plain] or ["all of this together"]
 
+    @property
+    def several(self) -> bool:
+        """Whether some training patients have more than one record."""
+        groups = self._records.groups[self._train]
+        return len(np.unique(groups)) < len(groups)
+
+    def rowwise(self, model: Classifier, plain: str) -> list[str]:
+        """What the classifier holds that makes folds of rows, where it learns the same if all rows are of others."""
+        tools = sorted(set(splits_rows(model))) if self.several else []
+        return tools if tools and self.fitted(one_record_each(self._records))[1] == plain else []
+
     def batch(self, model: Classifier) -> float:
         """By how much a prediction moves where other records of its batch are others."""
         other = changed(self._records, self._test[1::2], "inputs")
@@ -146,6 +182,21 @@ class _Trial:
         except StorageError:
             self.stored = False
             return b""
+
+
+def splits_rows(value: Any, depth: int = _DEPTH) -> Iterator[str]:
+    """Names of scikit-learn's tools that something holds, and that deal rows into folds whosever they are."""
+    if isinstance(value, Cohort | np.ndarray):
+        return
+    if isinstance(value, BaseEstimator):
+        asked = value.get_params(deep=False)
+        cv = asked.get("cv", "none")
+        if cv is None or isinstance(cv, (int, *_ROW_FOLDS)) or asked.get("early_stopping") is True:
+            yield type(value).__name__
+    if depth:
+        held = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+        for one in (*held, *getattr(value, "__dict__", {}).values()):
+            yield from splits_rows(one, depth - 1)
 
 
 def learned(model: Any) -> bytes:
@@ -192,6 +243,14 @@ def _sees(reached: list[str]) -> Finding:
     said = "Records that were held out reach what the classifier learns"
     text = f"{said}: it is another one once {' and '.join(reached)} are others."
     return Finding("PROCEDURE_SEES_TEST", "stop", text)
+
+
+def _by_row(tools: list[str]) -> Finding:
+    text = (
+        f"Folds inside the classifier divide patients ({', '.join(tools)}): what it chooses there, it chooses by "
+        "records of patients it was trained on."
+    )
+    return Finding("PROCEDURE_BY_ROW", "warning", text)
 
 
 _REMEMBERS = Finding(
