@@ -128,7 +128,7 @@ def policy(style: str, script: str = "") -> Markup:
 
     Examples
     --------
-    >>> policy("body { margin: 0 }").split("; ")[:2]
+    >>> str(policy("body { margin: 0 }")).split("; ")[:2]
     ["default-src 'none'", 'img-src data:']
     """
     parts = ["default-src 'none'", "img-src data:", f"style-src {_hashed(style)}"]

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from clinfuse.errors import ConfigError
 from clinfuse.evaluation.compare import Comparison
 from clinfuse.explain.attribution import attribute
 from clinfuse.report.patient import read_page, write_patient_index, write_patient_report
-from clinfuse.report.record.about import About
 from clinfuse.study.about import about_record, known_of
 from clinfuse.study.batch import Batch
 from clinfuse.study.work import Work
@@ -42,19 +42,28 @@ def explain_records(
 
     Raises
     ------
+    ConfigError
+        ``EXPLAIN_TASK``: of more than two classes.
     ClinfuseError
         What `attribute` raises; DataError ``RECORD_UNKNOWN``.
     """
+    if work.cohort.task != "binary":
+        raise ConfigError(
+            "EXPLAIN_TASK",
+            place="pages of records",
+            rule="one finding, whose risk a page tells",
+            found=f"a {work.cohort.task} task",
+            remedy="Ask clinfuse.attribute for a class of one record, or declare one class as `positive`.",
+        )
     asked = batch if isinstance(batch, Batch) else Batch(tuple(batch))
     apart = [name for name in (model if model != work.study.primary else "", asked.name) if name]
     folder = work.run.patients.joinpath(*apart)
-    known = known_of(work, comparison[model]) if work.cohort.task == "binary" else None
+    known = known_of(work, comparison[model])
     records = [work.cohort[str(key)] for key in asked.keys]
     pages = []
     for record in records:
         attribution = attribute(comparison[model], record, seed=work.study.seed)
-        # Thresholds, ranges and sets of a page are those of two classes.
-        about = About(record=record) if known is None else about_record(known, record, depth=1 + len(apart))
+        about = about_record(known, record, depth=1 + len(apart))
         about = replace(about, blind=asked.blind, group=asked.groups.get(record.key, ""))
         pages.append(write_patient_report(attribution, folder / f"{attribution.record}.html", about=about))
     if listed:

@@ -182,7 +182,8 @@ def cheapest_model(study: Study, kinds: Mapping[str, str]) -> str:
     --------
     >>> from clinfuse.study.config import parse_study
     >>> models = {"joint": {"fusion": "joint"}, "early": {"fusion": "early", "kind": "I"}}
-    >>> cheapest_model(parse_study({"cohort": "c", "results": "r", "models": models}), {"ct": "ct", "labs": "ehr"})
+    >>> asked = {"cohort": "c", "results": "r", "models": models, "question": {"primary": ["joint", "labs"]}}
+    >>> cheapest_model(parse_study(asked), {"ct": "ct", "labs": "ehr"})
     'early'
     """
     trained = {name: kind != "ehr" for name, kind in kinds.items()}

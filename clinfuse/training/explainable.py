@@ -122,7 +122,7 @@ def explained(logits: Tensor, *, multilabel: bool, target: int = -1) -> Tensor:
 
     Examples
     --------
-    >>> explained(torch.tensor([[0.0, 0.0, 2.0]]), multilabel=False).round(decimals=3).tolist()
+    >>> [round(one, 3) for one in explained(torch.tensor([[0.0, 0.0, 2.0]]), multilabel=False).tolist()]
     [1.307]
     """
     if multilabel:

@@ -12,7 +12,7 @@ import pytest
 from clinfuse.cli.main import INTERRUPTED, TERMINATED, UNEXPECTED, main
 from clinfuse.errors import ClinfuseError, ConfigError, DataError, LockedError, StorageError, TrainingError
 
-COMMANDS = ("demo", "scan", "check", "run", "fold", "report", "explain", "robustness", "who")
+COMMANDS = ("demo", "scan", "check", "run", "slurm", "fold", "report", "explain", "robustness", "who")
 HEAVY = ("torch", "monai", "mne", "sklearn", "pandas", "matplotlib", "numpy", "scipy", "pydantic")
 OWN_HEAVY = tuple(name for name in HEAVY if name != "pydantic")  # typer imports that one as soon as it reads arguments
 

@@ -267,8 +267,12 @@ def test_models_of_a_fold_share_their_fits(cohort, monkeypatch):
         return original(key, lambda: fits.append(key) or fit())
 
     monkeypatch.setattr("clinfuse.training.single.shared", counted)
-    compare(cohort, {"late": LateFusion(combine="mean")}, folds=2)
+    compare(cohort, {"late": LateFusion(combine="mean")}, folds=2, best_single="m0")
     assert len(fits) == 4
+    fits.clear()
+    # The best single modality is chosen in three inner folds: three more fits of each.
+    compare(cohort, {"late": LateFusion(combine="mean")}, folds=2)
+    assert len(fits) == 4 + 2 * 2 * 3
 
 
 def test_arguments_are_left_as_they_were(cohort, fusion):

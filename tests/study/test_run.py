@@ -50,14 +50,15 @@ def test_a_run_is_a_folder_of_files_that_say_the_same(study_file: Path) -> None:
     assert "errors.html" in run
     assert {"audit.json", "reporting/tripod_ai.docx", "reporting/claim.tex", "reporting/model_card.md"} <= set(run)
     assert all(
-        (work.run.path / place).is_file() for place in re.findall(r'href="([^"]+)"', run["report.html"].decode())
+        (work.run.path / place).is_file() for place in re.findall(r'href="([^#"][^"]*)"', run["report.html"].decode())
     )
     assert 'href="tables/performance.csv"' in run["report.html"].decode()
     assert {"tables/models.csv", "tables/withheld.csv", "patients/index.html"} <= set(run)
     assert {"diagnosis.json", "tables/diagnosis.csv"} <= set(run)
     assert [one["model"] for one in json.loads(run["diagnosis.json"])] == ["late", "early"]
     assert outcome.diagnoses[0].sentences[0].startswith("late ")
-    assert sum(name.startswith("patients/R-") for name in run) == 2
+    pages = [name for name in run if name.startswith("patients/R-")]
+    assert sorted(Path(name).suffix for name in pages) == [".html", ".html", ".json", ".json"]
     assert not any(name.endswith((".docx", ".tex")) for name in run if name.startswith("tables/"))
     rows = json.loads(run["metrics.json"])
     keys = {"model", "taxonomy", "modalities", "metric", "value", "low", "high", "ceiling", "records", "events"}

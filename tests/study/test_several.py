@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from clinfuse.errors import ConfigError
-from clinfuse.evaluation.answer import Difference, decide
+from clinfuse.evaluation.answer import Difference, Sides, decide
 from clinfuse.evaluation.predictions import Predictions
 from clinfuse.evaluation.scores import Counts
 from clinfuse.evaluation.statistics.intervals import Estimate
@@ -234,8 +234,8 @@ def test_a_class_of_few_records_answers_nothing() -> None:
         return Difference("late", "labs", "auroc", (0.85, 0.78), Estimate(0.07, 0.02, 0.12), 0.008, about)
 
     rare, enough = of("200 a, 31 b, 9 c", 200, 31, 9), of("200 a, 30 b, 10 c", 200, 30, 10)
-    assert decide(rare, rare, comparator="labs").verdict == "cannot tell"
-    assert decide(enough, enough, comparator="labs").verdict == "yes"
+    assert decide(rare, rare, sides=Sides("labs")).verdict == "cannot tell"
+    assert decide(enough, enough, sides=Sides("labs")).verdict == "yes"
 
 
 @pytest.mark.parametrize(
@@ -252,5 +252,5 @@ def test_what_needs_one_finding_is_refused_before_training(several: Run, tmp_pat
 
 def test_only_one_finding_can_be_explained(several: Run) -> None:
     work = prepare(load_study(several.path.parent / "study.toml"))
-    with pytest.raises(ConfigError, match="ATTRIBUTE_TASK"):
+    with pytest.raises(ConfigError, match="EXPLAIN_TASK"):
         explain_records(work, read_comparison(work), [several.late.record[0]], model="late")

@@ -150,7 +150,7 @@ def from_dict(said: Mapping[str, Any]) -> MapChecks:
         raise StorageError(
             "MAP_CHECKS_READ",
             place="checks of maps",
-            rule="what clinfuse wrote beside the run",
+            rule="the file that was written beside the run",
             found="something else",
             remedy="Remove the file and make the checks anew.",
         ) from None

@@ -31,7 +31,7 @@ def units(modality: Modality, shape: tuple[int, ...], *, most: int = MOST) -> np
 
     Examples
     --------
-    >>> units(Modality("ct", "ct", (1, 4, 4)), (1, 4, 4), most=4)[0].tolist()
+    >>> units(Modality("chest", "xray", (1, 4, 4)), (1, 4, 4), most=4)[0].tolist()
     [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
     """
     steps: tuple[int, ...]
