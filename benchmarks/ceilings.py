@@ -13,11 +13,10 @@ Seeds from 0 upwards are reported; settings were chosen on seeds from 100 upward
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from types import ModuleType
 
-from shared.families import THREADS, figure, measure
+from shared.families import THREADS, measure, show
 
 TARGETS: dict[str, tuple[str, float]] = {
     "early_worst_subset_share": (">=", 0.97),
@@ -68,12 +67,9 @@ def main() -> None:
     chosen = {name: parts()[name] for name in given.only}
     found = measure(chosen, quick=given.quick, workers=given.workers)
     values = {k: v for name, each in found.items() for k, v in parts()[name].figures(*each).items()}
-    figures = [figure(name, value, TARGETS) for name, value in values.items()]
+    show(values, TARGETS, as_json=given.json)
     if given.json:
-        print(json.dumps(figures))
         return
-    for one in figures:
-        print(f"{one['name']:38} {one['value']:8.4f}   {one['target']!s:8} {'' if one['holds'] else 'MISSED'}")
     for name in [part for part in ("shares", "matching") if part in found]:
         print()
         for row in parts()[name].table(*found[name]):

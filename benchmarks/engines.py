@@ -32,7 +32,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import psutil
-from shared.families import THREADS, figure
+from shared.families import THREADS, show
 
 TARGETS: dict[str, tuple[str, float]] = {
     "identical_across_engines": (">=", 1),
@@ -243,12 +243,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         values = measure(Path(folder), folds=given.folds)
-    figures = [figure(name, value, TARGETS) for name, value in values.items()]
-    if given.json:
-        print(json.dumps(figures))
-        return
-    for one in figures:
-        print(f"{one['name']:32} {one['value']:4.0f}   {one['target']!s:6} {'' if one['holds'] else 'MISSED'}")
+    show(values, TARGETS, as_json=given.json)
 
 
 if __name__ == "__main__":

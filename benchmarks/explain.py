@@ -13,13 +13,12 @@ volume, a signal and a table, trained for one epoch on made-up numbers: what it 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Callable
 from statistics import median
 
-from shared.families import THREADS, figure
+from shared.families import THREADS, show
 
 TARGETS: dict[str, tuple[str, float]] = {"record_vs_needed_passes": ("<=", 1.2), "hundred_vs_one": ("<=", 60.0)}
 RUNS, STEPS, AT_ONCE = 5, 64, 16
@@ -116,12 +115,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    figures = [figure(name, value, TARGETS) for name, value in measured(given.quick).items()]
-    if given.json:
-        print(json.dumps(figures))
-        return
-    for one in figures:
-        print(f"{one['name']:28} {one['value']:8.3f}   {one['target']!s:8} {'' if one['holds'] else 'MISSED'}")
+    show(measured(given.quick), TARGETS, as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,10 @@ docs/statistics.md. Every cohort has a seed of its own, from 0 upwards.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from types import ModuleType
 
-from shared.families import THREADS, figure, measure
+from shared.families import THREADS, measure, show
 
 TABLES = ("fixed", "pipeline", "errors")
 TARGETS: dict[str, tuple[str, float]] = {
@@ -49,12 +48,9 @@ def main() -> None:
     chosen = {name: parts()[name] for name in given.only}
     found = measure(chosen, quick=given.quick, workers=given.workers, keep=given.keep)
     values = {k: v for name, each in found.items() for k, v in parts()[name].figures(*each).items()}
-    figures = [figure(name, value, TARGETS) for name, value in values.items()]
+    show(values, TARGETS, as_json=given.json)
     if given.json:
-        print(json.dumps(figures))
         return
-    for one in figures:
-        print(f"{one['name']:42} {one['value']:8.4f}   {one['target']!s:8} {'' if one['holds'] else 'MISSED'}")
     for name in TABLES:
         if name not in found:
             continue

@@ -12,10 +12,9 @@ method, the model and the way of counting were fixed on seeds 11 and 12, which a
 from __future__ import annotations
 
 import argparse
-import json
 import os
 
-from shared.families import THREADS, figure, measure
+from shared.families import THREADS, measure, show
 
 TARGETS: dict[str, tuple[str, float]] = {
     "ct_share_over_area": (">=", 5),
@@ -40,12 +39,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     found = measure({"planted": planted}, quick=given.quick, workers=given.workers, keep=given.keep)["planted"]
-    figures = [figure(name, value, TARGETS) for name, value in planted.figures(*found).items()]
+    show(planted.figures(*found), TARGETS, as_json=given.json)
     if given.json:
-        print(json.dumps(figures))
         return
-    for one in figures:
-        print(f"{one['name']:32} {one['value']:12.6g}   {one['target']!s:8} {'' if one['holds'] else 'MISSED'}")
     print()
     for row in planted.rows(*found):
         print("| " + " | ".join(row) + " |")

@@ -75,3 +75,13 @@ def figure(name: str, value: float, targets: Mapping[str, Target]) -> dict[str, 
     sign, bound = targets[name]
     holds = value <= bound if sign == "<=" else value >= bound
     return {"name": name, "value": value, "target": f"{sign} {bound}", "holds": bool(holds)}
+
+
+def show(values: Mapping[str, float], targets: Mapping[str, Target], *, as_json: bool) -> None:
+    """Print figures with their targets and which of them are missed, or all of it as JSON."""
+    figures = [figure(name, value, targets) for name, value in values.items()]
+    if as_json:
+        print(json.dumps(figures))
+        return
+    for one in figures:
+        print(f"{one['name']:46} {one['value']:8.4f}   {one['target']!s:8} {'' if one['holds'] else 'MISSED'}")

@@ -116,16 +116,17 @@ def test_the_cost_of_asking_about_every_subset_is_that_of_the_dearest(figures):
 
 def test_every_figure_has_its_target(figures, monkeypatch):
     import ceilings
+    from shared.families import figure
 
     assert set(ceilings.parts()) == set(figures)
-    assert ceilings.figure("xor_joint", 0.94, ceilings.TARGETS) == {
+    assert figure("xor_joint", 0.94, ceilings.TARGETS) == {
         "name": "xor_joint",
         "value": 0.94,
         "target": ">= 0.95",
         "holds": False,
     }
-    assert ceilings.figure("noise_cost_late", 0.02, ceilings.TARGETS)["holds"]
-    assert ceilings.figure("another", 3.0, ceilings.TARGETS)["holds"]
+    assert figure("noise_cost_late", 0.02, ceilings.TARGETS)["holds"]
+    assert figure("another", 3.0, ceilings.TARGETS)["holds"]
 
 
 @pytest.mark.slow
