@@ -144,7 +144,7 @@ def test_a_modality_that_the_fusion_cannot_read_is_named(additive):
 
 def test_of_several_models_of_a_modality_the_one_with_its_name_is_held_against_the_fusion(cohort_of):
     cohort = cohort_of(60, strengths=(2.0, 1.0))
-    names = {"m0": Unimodal("m0", learner="logistic"), "m0 by trees": Unimodal("m0", learner="lightgbm")}
+    names = {"m0 by trees": Unimodal("m0", learner="lightgbm"), "m0": Unimodal("m0", learner="logistic")}
     models = {**names, "late": LateFusion(combine="mean")}
     found = diagnose(compare(cohort, models, folds=2, best_single="m1"), "late")
     alone = {role.modality: role.alone.value for role in found.roles}
