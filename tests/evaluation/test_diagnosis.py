@@ -152,10 +152,6 @@ def test_of_several_models_of_a_modality_the_one_with_its_name_is_held_against_t
     values = {row.model: row.value for row in compared.rows if row.metric == "auroc"}
     assert values["m0"] != values["m0 by trees"]
     assert alone["m0"] == values["m0"]
-    unnamed = compare(
-        cohort, {"a": names["m0"], "b": names["m0 by trees"], "late": models["late"]}, folds=2, best_single="m1"
-    )
-    assert {role.modality: role.alone.value for role in diagnose(unnamed, "late").roles}["m0"] == values["m0"]
 
 
 def test_a_diagnosis_is_json_and_the_same_again(additive):
